@@ -1,0 +1,27 @@
+# The commands of the console. `make run` and `make test` are all a newcomer needs.
+#   PYTHON=python3.12   which Python to use (3.11 or newer)
+#   BROWSER=0           leave out the browser tests (ignored where CI is set)
+#   CHROMIUM=path       the browser to test with
+
+.PHONY: run test bench lock clean
+.DEFAULT_GOAL := run
+export PYTHON BROWSER CHROMIUM
+
+run:
+	@sh scripts/set-up.sh run
+	@exec .venv/bin/socialconsole run
+
+test:
+	@sh scripts/set-up.sh test
+	@sh scripts/test.sh
+
+bench:
+	@sh scripts/set-up.sh test
+	@.venv/bin/python scripts/bench.py
+
+lock:
+	@sh scripts/lock.sh
+
+clean:
+	rm -rf .venv build socialconsole.egg-info socialconsole/static/vendor .pytest_cache .mypy_cache .ruff_cache
+	find app.py worker.py socialconsole scripts tests -name __pycache__ -prune -exec rm -rf {} +
