@@ -1,0 +1,278 @@
+"""What a good value of each setting looks like, and the sentence that says why one is not.
+
+Each check appends to `problems` (the start stops) or `warnings`; none raises, none repeats a secret value.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+SHORTEST_SECRET = 32
+TOKEN_KEY_LENGTH = 64
+MOST_TOKEN_KEYS = 8
+MAKE_KEY = "Make one with: python3 -c \"import secrets; print(secrets.token_hex(32))\""
+PLACEHOLDER_WORDS = re.compile(
+    r"(change|replace|insert)[-_ ]?me|placeholder|example|your[-_ ]|secret[-_ ]?key|password|default", re.I)
+# Keys that stand in public documents, so everybody has them.
+PUBLISHED_KEYS = {
+    "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",  # NIST SP 800-38A, AES-256
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",  # SHA-256 of nothing
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",  # SHA-256 of "test"
+    "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b",  # SHA-256 of "secret"
+}
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read, in a few words."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    return (getattr(error, "strerror", None) or type(error).__name__).lower()
+
+
+# ---------------------------------------------------------------- addresses
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine alone."""
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def port_of(parts: SplitResult) -> int | None:
+    """The port of an address; None if it has none or a wrong one."""
+    try:
+        return parts.port
+    except ValueError:
+        return None
+
+
+def address(name: str, value: str, problems: list[str]) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8000` or `[::1]:8000`; on a problem, the loopback address and port 0."""
+    host, separator, port = value.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not separator or not host or (":" in host and not value.startswith("[")) or "/" in host:
+        problems.append(f"{name} is “{value}”, which is not an address and a port. "
+                        "Write it like 127.0.0.1:8000.")
+        return "127.0.0.1", 0
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        problems.append(f"{name} has the port “{port}”. A port is a whole number from 1 to 65535.")
+        return host, 0
+    return host, int(port)
+
+
+def public_url(value: str, problems: list[str], warnings: list[str]) -> None:
+    """The address that people and platforms use: each part that it must not have is a problem of its own."""
+    name = "API_PUBLIC_URL"
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (reading it is what checks it)
+    except ValueError:
+        problems.append(f"{name} is “{value}”, which cannot be read as an address. "
+                        "Write it like https://console.example.org.")
+        return
+    if parts.scheme not in ("http", "https") or not value.lower().startswith(("http://", "https://")):
+        problems.append(f"{name} is “{value}” and does not begin with http:// or https://. "
+                        "Write the whole address, like https://console.example.org.")
+        return
+    found = [sentence for wrong, sentence in _faults(value, parts) if wrong]
+    problems.extend(f"{name} is “{_without_user(parts)}”, {sentence}" for sentence in found)
+    if parts.scheme == "http" and parts.hostname and not is_loopback(parts.hostname):
+        warnings.append(f"{name} uses http, so passwords and tokens travel unencrypted, and most platforms "
+                        "refuse the callback. Put the console behind https.")
+
+
+def _faults(value: str, parts: SplitResult) -> Sequence[tuple[bool, str]]:
+    path = parts.path.rstrip("/")
+    return (
+        (not parts.hostname, "which has no host. Write it like https://console.example.org."),
+        (parts.username is not None or parts.password is not None,
+         "which carries a user name or password. Leave that part out."),
+        (bool(re.search(r"[\s\\\x00-\x1f\x7f\"'<>]", value)),
+         "which has a space or a character that no address has. Remove it."),
+        (path.endswith("/api") or "/api/connect/" in f"{path}/",
+         "which contains /api. The console adds that itself: leave it out."),
+        (parts.path.endswith("/"), "which ends with a slash. Leave the slash out."),
+        ("//" in parts.path, "which has two slashes in its path. Leave one out."),
+        ("?" in value, "which has a question mark and a query. Leave that part out."),
+        ("#" in value, "which has a # and a fragment. Leave that part out."),
+    )
+
+
+def _without_user(parts: SplitResult) -> str:
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def ports(sandbox: bool, bind: tuple[str, int], sandbox_bind: tuple[str, int], problems: list[str]) -> None:
+    """The console and its sandbox cannot share a port."""
+    if sandbox and bind[1] and bind[1] == sandbox_bind[1]:
+        problems.append(f"BIND and SANDBOX_BIND both use port {bind[1]}. Give each a port of its own.")
+
+
+def reachable(public: SplitResult, bind_port: int, bind_is_set: bool, problems: list[str],
+              warnings: list[str]) -> None:
+    """Without a proxy, a loopback address must name the port that is listened on."""
+    port = port_of(public) or {"http": 80, "https": 443}.get(public.scheme)
+    if not problems and is_loopback(public.hostname or "") and bind_is_set and port != bind_port:
+        warnings.append(f"The web server listens on port {bind_port}, but API_PUBLIC_URL names port {port}. "
+                        "Links and callbacks go to the latter; set both alike unless a proxy stands between.")
+
+
+# ---------------------------------------------------------------- single values
+
+
+def one_of(name: str, value: str, allowed: Sequence[str], problems: list[str]) -> str:
+    """The value in lower case; on a problem the first of the allowed ones."""
+    if value.lower() in allowed:
+        return value.lower()
+    problems.append(f"{name} is “{value}”. It can be {', '.join(allowed[:-1])} or {allowed[-1]}.")
+    return allowed[0]
+
+
+def number(name: str, value: str, lowest: int, highest: int, problems: list[str]) -> int:
+    """A whole number within bounds; on a problem the lowest."""
+    if value.isascii() and value.isdigit() and lowest <= int(value) <= highest:
+        return int(value)
+    problems.append(f"{name} is “{value}”. It is a whole number from {lowest} to {highest}.")
+    return lowest
+
+
+def folder(name: str, path: Path, problems: list[str]) -> None:
+    """A folder we may write to, or may create."""
+    there = path
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        problems.append(f"{name}: {there} is not a folder, so nothing can be kept in {path}. "
+                        "Name another folder.")
+    elif not os.access(there, os.W_OK | os.X_OK):
+        problems.append(f"{name}: the folder {there} is not writable. Change its rights or name another "
+                        "folder.")
+
+
+def private(path: Path, warnings: list[str]) -> None:
+    """A file with keys should be readable by its owner alone."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return
+    if mode & 0o077:
+        warnings.append(f"Other users of this machine can read {path}, which holds the keys. "
+                        f"Run: chmod 600 {path}")
+
+
+def database_url(value: str, problems: list[str]) -> None:
+    """SQLite in a file, or PostgreSQL with its driver installed."""
+    try:
+        url = make_url(value)
+        dialect = url.get_dialect()
+        if url.get_backend_name() not in ("sqlite", "postgresql"):
+            raise NoSuchModuleError
+        if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
+            problems.append("DATABASE_URL names a SQLite database in memory, which several processes cannot "
+                            "share. Name a file.")
+        dialect.import_dbapi()
+    except ModuleNotFoundError as error:
+        problems.append(f"DATABASE_URL needs the Python package “{error.name}”, which is not installed. "
+                        "Install it in the virtual environment.")
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        problems.append("DATABASE_URL cannot be used. Write it like sqlite:///console.db or "
+                        "postgresql://user:password@host/name, or leave it empty.")
+
+
+def redis_url(value: str, problems: list[str]) -> None:
+    """A redis:, rediss: or unix: address, or nothing."""
+    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+        problems.append("REDIS_URL does not begin with redis://, rediss:// or unix://. Correct it, or leave "
+                        "it empty for the embedded store.")
+
+
+# ---------------------------------------------------------------- keys
+
+
+def secret_key(value: str, database_exists: bool, keys_file: Path, problems: list[str]) -> None:
+    """Present, long enough, and no placeholder."""
+    if not value:
+        problems.append(_missing("SECRET_KEY", database_exists, keys_file))
+    elif len(value) < SHORTEST_SECRET:
+        problems.append(f"SECRET_KEY is too short: {len(value)} characters, at least {SHORTEST_SECRET} are "
+                        f"needed. {MAKE_KEY}")
+    elif is_placeholder(value):
+        problems.append(f"SECRET_KEY is a placeholder that anybody could guess. {MAKE_KEY}")
+
+
+def token_keys(value: str, secret: str, database_exists: bool, keys_file: Path, problems: list[str]) -> None:
+    """One key or several: each 64 hexadecimal characters, none a placeholder, none twice."""
+    name = "TOKEN_ENCRYPTION_KEY"
+    if not value:
+        problems.append(_missing(name, database_exists, keys_file))
+        return
+    keys = [key.strip() for key in value.split(",")]
+    for number_, key in enumerate(keys, 1):
+        which = name if len(keys) == 1 else f"{name}, key {number_} of {len(keys)},"
+        wrong = _token_key_fault(key, secret)
+        if wrong:
+            problems.append(f"{which} {wrong} {MAKE_KEY}")
+    if len({key.lower() for key in keys}) < len(keys):
+        problems.append(f"{name} names the same key twice. Remove one of them.")
+    if len(keys) > MOST_TOKEN_KEYS:
+        problems.append(f"{name} holds {len(keys)} keys, at most {MOST_TOKEN_KEYS} are used. "
+                        "Remove the oldest ones that no stored token needs any more.")
+
+
+def _token_key_fault(key: str, secret: str) -> str:
+    """The end of a sentence saying what is wrong with one key, or nothing."""
+    if not key:
+        return "is empty: there is a comma too many."
+    if not re.fullmatch(r"[0-9a-fA-F]*", key):
+        return "has characters that are not hexadecimal (0-9, a-f)."
+    if len(key) != TOKEN_KEY_LENGTH:
+        fault = "short" if len(key) < TOKEN_KEY_LENGTH else "long"
+        return f"is too {fault}: {len(key)} characters instead of {TOKEN_KEY_LENGTH}."
+    if secret and key.lower() == secret.lower():
+        return "is the same as SECRET_KEY. Each needs a value of its own."
+    return "is a placeholder that anybody could guess." if is_placeholder(key) else ""
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a key is no random value: few different characters, a repeated piece, a sequence, published."""
+    low = value.lower()
+    if len(set(low)) < 8 or low in PUBLISHED_KEYS or PLACEHOLDER_WORDS.search(low):
+        return True
+    if any(low == (low[:size] * len(low))[: len(low)] for size in range(1, len(low) // 2 + 1)):
+        return True
+    return _is_sequence([ord(sign) for sign in low]) or _is_sequence(_bytes(low))
+
+
+def _bytes(value: str) -> list[int]:
+    try:
+        return list(bytes.fromhex(value))
+    except ValueError:
+        return []
+
+
+def _is_sequence(numbers: list[int]) -> bool:
+    steps = {(after - before) % 256 for before, after in zip(numbers, numbers[1:], strict=False)}
+    return len(numbers) > 1 and len(steps) == 1
+
+
+def is_missing_key(problem: str) -> bool:
+    """Whether this sentence only says that a key is not set, which a first run mends by itself."""
+    return problem.startswith(("SECRET_KEY is not set", "TOKEN_ENCRYPTION_KEY is not set"))
+
+
+def _missing(name: str, database_exists: bool, keys_file: Path) -> str:
+    if database_exists:
+        return (f"{name} is not set, but the database already exists and was made with one. "
+                f"Bring back {keys_file} from your backup, or set {name} to the value used before.")
+    return (f"{name} is not set. Start the console once with `socialconsole run`, which makes both keys, "
+            f"or set it. {MAKE_KEY}")
