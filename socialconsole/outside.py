@@ -1,0 +1,115 @@
+"""The one door to the world: the clock, randomness and HTTP calls to the platforms.
+
+Tests hand in a still clock and `responses`. Every call to a platform goes through `platform_session`, which sets
+time limits, never follows a redirect, never retries by itself and logs method, host, status and duration: never a
+path's query, a body or a token.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar, overload
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+log = logging.getLogger("socialconsole.outside")
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 25.0  # from one byte to the next
+WHOLE_SECONDS = 40.0  # for a whole call
+LARGEST_ANSWER = 5 * 1024 * 1024
+USER_AGENT = "SocialConsole/1"
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
+_before_call: list[Callable[[], None]] = []
+
+SessionType = TypeVar("SessionType", bound=requests.Session)
+
+
+def now() -> datetime:
+    """The present instant, in UTC."""
+    return _clock()
+
+
+def use_clock(clock: Callable[[], datetime] | None) -> None:
+    """Replace the clock of this process; None puts the real one back."""
+    global _clock
+    _clock = clock or (lambda: datetime.now(UTC))
+
+
+def secret(size: int = 32) -> str:
+    """A fresh random value of `size` bytes, safe to use in an address."""
+    return secrets.token_urlsafe(size)
+
+
+def before_call(check: Callable[[], None]) -> None:
+    """Run `check` before each call to a platform; the database uses it to refuse an open transaction."""
+    if check not in _before_call:
+        _before_call.append(check)
+
+
+class PlatformAdapter(HTTPAdapter):
+    """Sends one request with its own time limit and writes one log line about it."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        for check in _before_call:
+            check()
+        if not options.get("timeout"):
+            options["timeout"] = (CONNECT_SECONDS, ANSWER_SECONDS)
+        host = urlsplit(request.url or "").netloc
+        if urlsplit(request.url or "").hostname in LOOPBACK:
+            options["proxies"] = {}  # the sandbox is on this very machine, whatever proxy leads outside
+        began = time.monotonic()
+        status: int | str = "no answer"
+        try:
+            wants_stream = options.get("stream", False)
+            answer = super().send(request, *args, **{**options, "stream": True})
+            if not wants_stream:
+                _read(answer, began)
+            status = answer.status_code
+            return answer
+        finally:
+            spent = round((time.monotonic() - began) * 1000)
+            log.info("platform call", extra={"method": request.method, "host": host, "status": status, "ms": spent})
+
+
+def _read(answer: requests.Response, began: float) -> None:
+    """Read an answer to its end, within the time and size that any honest one keeps.
+
+    The limits of requests count from one byte to the next: an answer that drips would outlast every lease.
+    """
+    pieces, size = [], 0
+    while piece := answer.raw.read1(65536, decode_content=True):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LARGEST_ANSWER or time.monotonic() - began > WHOLE_SECONDS:
+            answer.close()
+            raise requests.exceptions.ReadTimeout("the answer did not end in time")
+    answer._content, answer._content_consumed = b"".join(pieces), True  # type: ignore[attr-defined]
+    answer.raw.release_conn()
+
+
+class PlatformSession(requests.Session):
+    """A plain session for calls to a platform: no redirects, no cookies kept from one person to the next."""
+
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
+        options["allow_redirects"] = False  # not a default: `get` of requests asks for redirects by itself
+        return super().request(method, url, **options)
+
+
+@overload
+def platform_session() -> PlatformSession: ...
+@overload
+def platform_session(kind: type[SessionType], **arguments: Any) -> SessionType: ...
+def platform_session(kind: type[Any] = PlatformSession, **arguments: Any) -> Any:
+    """A session for calls to a platform; honours HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE."""
+    session = kind(**arguments)
+    session.headers["User-Agent"] = USER_AGENT
+    session.mount("https://", PlatformAdapter(max_retries=0))
+    session.mount("http://", PlatformAdapter(max_retries=0))
+    return session
