@@ -1,0 +1,379 @@
+"""The tables, their states, and the rules that need nothing but the row itself.
+
+A state is stored only if someone acts on it; `expiring` and `limited` follow from expiry, renewal and granted scopes.
+Instants are UTC. Ids are a prefix and a ULID: sortable, and never guessable from one another.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+from ulid import ULID
+
+from .database import UtcDateTime
+from .extensions import Base
+
+# ConnectionAttempt
+STARTED, GRANTED, FINISHED, DECLINED, FAILED, EXPIRED = (
+    "started", "granted", "finished", "declined", "failed", "expired")
+# Grant
+LIVE, RENEWING, UNSURE, DEAD = "live", "renewing", "unsure", "dead"
+# Account
+ACTIVE, PAUSED, TOKEN_EXPIRED, DISCONNECTED = "active", "paused", "token_expired", "disconnected"
+# Post
+DRAFT, SCHEDULED, CANCELLED = "draft", "scheduled", "cancelled"
+# Delivery (with SCHEDULED, CANCELLED and FAILED above)
+PREPARING, PROCESSING, PUBLISHING, SENT, PUBLISHED = "preparing", "processing", "publishing", "sent", "published"
+HELD, UNCONFIRMED, MISSED = "held", "unconfirmed", "missed"
+FINAL = (PUBLISHED, FAILED, MISSED, CANCELLED)
+# Roles
+VIEWER, EDITOR, OWNER = "viewer", "editor", "owner"
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `acc_01J…`."""
+    return f"{prefix}_{ULID()}"
+
+
+def key(prefix: str) -> Mapped[str]:
+    """A primary key column whose values start with `prefix`."""
+    return mapped_column(String(32), primary_key=True, default=lambda: new_id(prefix))
+
+
+Instant = Mapped[datetime]
+MaybeInstant = Mapped[datetime | None]
+
+
+def instant(**options: Any) -> Any:
+    """A column for an instant."""
+    return mapped_column(UtcDateTime, **options)
+
+
+class Installation(Base):
+    """One value of this installation: its id, the key canary, the public address last seen."""
+
+    __tablename__ = "installation"
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    text: Mapped[str | None] = mapped_column(Text)
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+# ---------------------------------------------------------------- people
+
+
+class User(Base):
+    """A person who signs in to the console."""
+
+    __tablename__ = "user"
+    id: Mapped[str] = key("usr")
+    email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case
+    name: Mapped[str] = mapped_column(String(100), default="")
+    password_hash: Mapped[str] = mapped_column(String(200))
+    is_platform_admin: Mapped[bool] = mapped_column(default=False)
+    theme: Mapped[str] = mapped_column(String(5), default="auto")  # auto, light, dark
+    created_at: Instant = instant()
+
+    @property
+    def shown(self) -> str:
+        """The name people see."""
+        return self.name or self.email
+
+
+class Login(Base):
+    """One signed-in browser. The cookie holds a random value; here is only its hash."""
+
+    __tablename__ = "login"
+    id: Mapped[str] = key("log")
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Instant = instant()
+    seen_at: Instant = instant()
+    expires_at: Instant = instant()  # the absolute end
+    ended_at: MaybeInstant = instant()
+    browser: Mapped[str] = mapped_column(String(200), default="")
+    address: Mapped[str] = mapped_column(String(64), default="")
+    user: Mapped[User] = relationship()
+
+
+class SignInFailure(Base):
+    """A refused sign-in, kept for the rate limit. `about` is a hash of the e-mail, or the address."""
+
+    __tablename__ = "sign_in_failure"
+    id: Mapped[str] = key("sif")
+    about: Mapped[str] = mapped_column(String(80))
+    at: Instant = instant()
+    __table_args__ = (Index("ix_sign_in_failure_about_at", "about", "at"),)
+
+
+class OneTimeLink(Base):
+    """A link that works once: first set-up, or a new password. Only the hash of its token is kept."""
+
+    __tablename__ = "one_time_link"
+    id: Mapped[str] = key("lnk")
+    purpose: Mapped[str] = mapped_column(String(20))  # setup, reset
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    expires_at: Instant = instant()
+    used_at: MaybeInstant = instant()
+
+
+class Workspace(Base):
+    """The tenant: owns accounts, posts and members."""
+
+    __tablename__ = "workspace"
+    id: Mapped[str] = key("wsp")
+    name: Mapped[str] = mapped_column(String(100))
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    window_minutes: Mapped[int] = mapped_column(default=120)  # how late a post may still go out
+    account_limit: Mapped[int | None]
+    created_at: Instant = instant()
+
+
+class Membership(Base):
+    """A person in a workspace, with a role."""
+
+    __tablename__ = "membership"
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True, index=True)
+    role: Mapped[str] = mapped_column(String(10))
+    workspace: Mapped[Workspace] = relationship()
+    user: Mapped[User] = relationship()
+
+
+class AuditEvent(Base):
+    """Who did what to which, when, from where. Also the history of a platform, an account, a grant."""
+
+    __tablename__ = "audit_event"
+    id: Mapped[str] = key("evt")
+    at: Instant = instant()
+    workspace_id: Mapped[str | None] = mapped_column(String(32))  # None: of the installation
+    user_id: Mapped[str | None] = mapped_column(String(32))  # None: the console itself
+    user_name: Mapped[str] = mapped_column(String(254), default="")
+    action: Mapped[str] = mapped_column(String(40))  # platform.saved, account.connected, …
+    subject_type: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[str] = mapped_column(String(40))
+    subject_name: Mapped[str] = mapped_column(String(200), default="")
+    summary: Mapped[str] = mapped_column(Text, default="")  # one sentence for people
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    address: Mapped[str] = mapped_column(String(64), default="")
+    __table_args__ = (
+        Index("ix_audit_event_subject", "subject_type", "subject_id", "at"),
+        Index("ix_audit_event_workspace_id_at", "workspace_id", "at"),
+    )
+
+
+# ---------------------------------------------------------------- platforms
+
+
+class PlatformApp(Base):
+    """Client id and secret that an admin registered at a platform."""
+
+    __tablename__ = "platform_app"
+    id: Mapped[str] = key("app")
+    platform: Mapped[str] = mapped_column(String(20), index=True)
+    segment: Mapped[str] = mapped_column(String(40), unique=True)  # of the callback
+    mode: Mapped[str] = mapped_column(String(20), default="")
+    client_id: Mapped[str] = mapped_column(String(300), default="")
+    secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    secret_version: Mapped[int] = mapped_column(default=0)
+    secret_last4: Mapped[str] = mapped_column(String(4), default="")
+    secret_changed_at: MaybeInstant = instant()
+    secret_changed_by: Mapped[str] = mapped_column(String(254), default="")
+    callback_override: Mapped[str] = mapped_column(String(500), default="")
+    scope_override: Mapped[str] = mapped_column(Text, default="")  # sent exactly as typed
+    api_version: Mapped[str] = mapped_column(String(20), default="")
+    features: Mapped[list[str]] = mapped_column(JSON, default=list)
+    options: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
+    is_on: Mapped[bool] = mapped_column(default=False)
+    is_sandbox: Mapped[bool] = mapped_column(default=False)
+    generation: Mapped[int] = mapped_column(default=1)  # raised when another client id makes old grants useless
+    callback_saved: Mapped[str] = mapped_column(String(500), default="")  # the callback when it was last saved
+    trouble: Mapped[str] = mapped_column(Text, default="")  # a sentence: why it needs attention
+    trouble_code: Mapped[str] = mapped_column(String(80), default="")
+    trouble_at: MaybeInstant = instant()
+    quiet_until: MaybeInstant = instant()
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Instant = instant()
+    updated_at: Instant = instant()
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether both the client id and the client secret are there."""
+        return bool(self.client_id and self.secret_sealed)
+
+
+class ConnectionAttempt(Base):
+    """One walk through consent: hashed state, sealed PKCE verifier, single use, ten minutes, tied to one browser."""
+
+    __tablename__ = "connection_attempt"
+    id: Mapped[str] = key("att")
+    state_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    browser_hash: Mapped[str] = mapped_column(String(64))
+    platform: Mapped[str] = mapped_column(String(20))
+    app_id: Mapped[str] = mapped_column(ForeignKey("platform_app.id"))
+    app_generation: Mapped[int]
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    login_id: Mapped[str] = mapped_column(String(32))
+    account_id: Mapped[str | None] = mapped_column(String(32))  # reconnect of this one
+    redirect_uri: Mapped[str] = mapped_column(String(500))
+    scopes_asked: Mapped[str] = mapped_column(Text)
+    verifier_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    person_id: Mapped[str] = mapped_column(String(100), default="")  # who consented, once that is known
+    consent_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)  # tokens and profiles until the person confirms
+    state: Mapped[str] = mapped_column(String(10), default=STARTED)
+    spent_at: MaybeInstant = instant()  # the callback was taken: never again
+    error_code: Mapped[str] = mapped_column(String(80), default="")
+    error: Mapped[str] = mapped_column(Text, default="")
+    result_ids: Mapped[list[str]] = mapped_column(JSON, default=list)  # accounts it led to
+    created_at: Instant = instant()
+    expires_at: Instant = instant()
+    app: Mapped[PlatformApp] = relationship()
+    workspace: Mapped[Workspace] = relationship()
+
+
+class Grant(Base):
+    """What one person allowed one PlatformApp in one workspace: the tokens, sealed. Feeds one or many Accounts."""
+
+    __tablename__ = "grant"
+    id: Mapped[str] = key("grt")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    platform: Mapped[str] = mapped_column(String(20))
+    app_id: Mapped[str] = mapped_column(ForeignKey("platform_app.id"))
+    app_generation: Mapped[int]
+    is_sandbox: Mapped[bool] = mapped_column(default=False)
+    person_id: Mapped[str] = mapped_column(String(100))  # the platform's id of the consenting person
+    person_name: Mapped[str] = mapped_column(String(200), default="")
+    scopes_asked: Mapped[str] = mapped_column(Text, default="")
+    scopes_granted: Mapped[list[str] | None] = mapped_column(JSON)  # None: the platform did not tell
+    access_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    refresh_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    access_expires_at: MaybeInstant = instant()  # None: does not expire
+    refresh_expires_at: MaybeInstant = instant()
+    version: Mapped[int] = mapped_column(default=1)  # of the token content
+    fence: Mapped[int] = mapped_column(default=0)  # of the claims
+    state: Mapped[str] = mapped_column(String(10), default=LIVE)
+    reason: Mapped[str] = mapped_column(String(30), default="")
+    due_at: MaybeInstant = instant()  # next renewal, or the end where there is none
+    rung_until: MaybeInstant = instant()
+    lease_until: MaybeInstant = instant()
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    granted_at: Instant = instant()
+    renewed_at: MaybeInstant = instant()
+    app: Mapped[PlatformApp] = relationship()
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "app_id", "person_id"),
+        Index("ix_grant_due_at", "due_at"),
+    )
+
+
+class Account(Base):
+    """A profile that a workspace can publish to (page, member, handle). Hangs on a Grant."""
+
+    __tablename__ = "account"
+    id: Mapped[str] = key("acc")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    platform: Mapped[str] = mapped_column(String(20))
+    platform_user_id: Mapped[str] = mapped_column(String(100))
+    grant_id: Mapped[str | None] = mapped_column(ForeignKey("grant.id"), index=True)
+    is_sandbox: Mapped[bool] = mapped_column(default=False)
+    kind: Mapped[str] = mapped_column(String(40), default="")  # "Facebook Page", "X account", in the platform's words
+    username: Mapped[str] = mapped_column(String(200), default="")
+    display_name: Mapped[str] = mapped_column(String(200), default="")
+    profile_url: Mapped[str] = mapped_column(String(500), default="")
+    avatar: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+    avatar_type: Mapped[str] = mapped_column(String(30), default="")
+    meta: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    own_token_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)  # a Page's own
+    own_token_version: Mapped[int] = mapped_column(default=0)
+    state: Mapped[str] = mapped_column(String(15), default=ACTIVE)
+    reason: Mapped[str] = mapped_column(String(30), default="")
+    reason_text: Mapped[str] = mapped_column(Text, default="")
+    state_since: Instant = instant()
+    state_by: Mapped[str] = mapped_column(String(254), default="")
+    connected_by: Mapped[str] = mapped_column(String(254), default="")
+    connected_at: Instant = instant()
+    last_synced_at: MaybeInstant = instant()
+    sync_due_at: MaybeInstant = instant()
+    rung_until: MaybeInstant = instant()
+    quiet_until: MaybeInstant = instant()
+    revoked_note: Mapped[str] = mapped_column(Text, default="")  # what disconnecting achieved at the platform
+    grant: Mapped[Grant | None] = relationship()
+    workspace: Mapped[Workspace] = relationship()
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "platform", "platform_user_id"),
+        Index("ix_account_sync_due_at", "sync_due_at"),
+    )
+
+
+# ---------------------------------------------------------------- posts
+
+
+class Post(Base):
+    """What the author wrote and when it should go. Its outcome is counted from its Deliveries."""
+
+    __tablename__ = "post"
+    id: Mapped[str] = key("pst")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    author_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    author_name: Mapped[str] = mapped_column(String(254), default="")
+    text: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(10), default=SCHEDULED)
+    due_at: Instant = instant()
+    wall_time: Mapped[str] = mapped_column(String(16), default="")  # 2026-11-23T06:00 in `time_zone`
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    form_nonce: Mapped[str] = mapped_column(String(64), unique=True)  # a form sent twice makes one post
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Instant = instant()
+    deliveries: Mapped[list["Delivery"]] = relationship(back_populates="post", order_by="Delivery.id")
+    __table_args__ = (Index("ix_post_workspace_id_due_at", "workspace_id", "due_at"),)
+
+
+class Delivery(Base):
+    """One Post to one Account: the unit of work, of retry and of truth."""
+
+    __tablename__ = "delivery"
+    id: Mapped[str] = key("dlv")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    post_id: Mapped[str] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"))
+    account_id: Mapped[str] = mapped_column(ForeignKey("account.id"), index=True)
+    state: Mapped[str] = mapped_column(String(12), default=SCHEDULED)
+    scheduled_for: Instant = instant()  # what the author asked for; the window counts from here
+    due_at: MaybeInstant = instant()  # when to act next; None: nobody acts by itself
+    rung_until: MaybeInstant = instant()
+    lease_until: MaybeInstant = instant()
+    fence: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    looks: Mapped[int] = mapped_column(default=0)  # how often we looked for it after an unknown outcome
+    claimed_at: MaybeInstant = instant()  # first taken by a worker
+    sent_at: MaybeInstant = instant()  # the call that cannot be taken back was about to be made
+    published_at: MaybeInstant = instant()
+    handle: Mapped[str] = mapped_column(Text, default="")  # the platform's handle of a prepared post
+    platform_post_id: Mapped[str] = mapped_column(String(200), default="")
+    permalink: Mapped[str] = mapped_column(String(500), default="")
+    confirmed_by: Mapped[str] = mapped_column(String(254), default="")  # a person said it is there
+    hold: Mapped[str] = mapped_column(String(20), default="")  # account, platform, app, grant: what releases it
+    error_code: Mapped[str] = mapped_column(String(80), default="")
+    note: Mapped[str] = mapped_column(Text, default="")  # one sentence: what happened, what comes next
+    post: Mapped[Post] = relationship(back_populates="deliveries")
+    account: Mapped[Account] = relationship()
+    log: Mapped[list["DeliveryEvent"]] = relationship(order_by="DeliveryEvent.id")
+    __table_args__ = (
+        UniqueConstraint("post_id", "account_id"),
+        Index("ix_delivery_state_due_at", "state", "due_at"),
+    )
+
+
+class DeliveryEvent(Base):
+    """One step of a Delivery: an attempt, an answer's gist, a change by a person."""
+
+    __tablename__ = "delivery_event"
+    id: Mapped[str] = key("dle")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"), index=True)
+    at: Instant = instant()
+    state: Mapped[str] = mapped_column(String(12))
+    text: Mapped[str] = mapped_column(Text, default="")
+    by: Mapped[str] = mapped_column(String(254), default="")
