@@ -1,0 +1,282 @@
+"""What a provider is: facts first, then only what differs from the shared flow.
+
+A provider is stateless: it gets an `App` (plain values) or a `Call` (HTTP bound to a host, a token and the platform's
+own table of refusals) and returns plain values. It knows no Flask, no database, no settings.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from .shapes import Shape, slips
+from .shapes import clean as clean  # part of the contract
+
+# ---------------------------------------------------------------- facts for Configure
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to use the platform that needs a developer app of its own kind."""
+
+    slug: str
+    label: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A permission we ask for and, in words, what for."""
+
+    name: str
+    purpose: str
+    feature: str = "publish"  # which feature is off without it
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something optional that adds scopes. `default_on`: ticked when the form is first opened."""
+
+    slug: str
+    label: str
+    help: str
+    scopes: tuple[Scope, ...]
+    default_on: bool = False
+    modes: tuple[str, ...] = ()  # only in these modes; () means in all
+
+
+@dataclass(frozen=True)
+class ApiVersion:
+    """The versions an admin may choose. `living` maps each to the day it ends, None where none is announced."""
+
+    label: str
+    default: str
+    pattern: str
+    living: Mapping[str, date | None]
+    help: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """A further field of the app, such as the id of a login configuration."""
+
+    name: str
+    label: str
+    help: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the portal guide. `{CALLBACK}` and `{SCOPES}` in `values` are filled in; each value has a Copy."""
+
+    title: str
+    text: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Guide:
+    """The portal guide of one mode."""
+
+    portal_url: str
+    summary: str
+    steps: tuple[Step, ...]
+    notes: str = ""
+    seen: str = "Nov 2026"
+
+
+# ---------------------------------------------------------------- values that go in and out
+
+
+@dataclass(frozen=True)
+class App:
+    """What a provider may know of a PlatformApp. `hosts` maps the provider's host names to base addresses."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uri: str = ""
+    scopes: str = ""  # exactly as sent, already joined
+    mode: str = ""
+    api_version: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    hosts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """What a token endpoint gave. Lifetimes in seconds, None where the answer names none."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_in: int | None = None
+    refresh_expires_in: int | None = None
+    scopes: frozenset[str] | None = None  # None: the answer did not tell
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile that could become an Account. `problem` says why it cannot be chosen."""
+
+    platform_user_id: str
+    username: str = ""
+    display_name: str = ""
+    kind: str = ""
+    profile_url: str = ""
+    avatar_url: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    own_token: str | None = field(default=None, repr=False)
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """All that one consent gave: tokens, who consented, what was granted, and the profiles to choose from."""
+
+    tokens: TokenSet
+    person_id: str
+    person_name: str
+    scopes: frozenset[str] | None
+    profiles: tuple[Profile, ...]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is to be published to one account."""
+
+    text: str
+    platform_user_id: str
+    username: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    link: str = ""  # the first link in the text
+
+
+@dataclass(frozen=True)
+class Published:
+    """The platform has it."""
+
+    id: str
+    permalink: str = ""
+
+
+class Renewal(StrEnum):
+    """How the person's token is kept alive."""
+
+    ROTATES = "rotates"  # refresh token, a new one each time, single use
+    REFRESH = "refresh"  # refresh token that stays
+    EXCHANGE = "exchange"  # the access token itself is exchanged while it lives
+    NONE = "none"  # only the person can
+
+
+class Replay(StrEnum):
+    """What a second use of a refresh token does."""
+
+    REUSABLE = "reusable"
+    STRICT = "strict"
+
+
+class Revoke(StrEnum):
+    """What revoking one grant takes along at the platform."""
+
+    NOT_OFFERED = "not_offered"
+    PAIR = "pair"  # only this pair of tokens
+    PERSON = "person"  # everything the person allowed this app
+
+
+class Located(StrEnum):
+    """What a look for a post after an unknown outcome found out, besides the post itself."""
+
+    NOT_FOUND = "not_found"  # never proof of absence
+    CANNOT_LOOK = "cannot_look"
+
+
+@dataclass(frozen=True)
+class TextLimit:
+    """How long a text may be, and in whose characters."""
+
+    most: int
+    counted_as: str  # for people: "characters"
+
+
+# ---------------------------------------------------------------- the provider
+
+
+class Provider:
+    """Facts about a platform with the defaults of the shared flow. Subclasses live in files of their own."""
+
+    slug: ClassVar[str]  # the platform's key in tables and addresses
+    name: ClassVar[str]  # what people call it
+    tile: ClassVar[str]  # two letters for its tile
+    connectable: ClassVar[bool] = True  # False: only Configure exists yet
+
+    # Configure
+    hosts: ClassVar[Mapping[str, str]] = {}  # "api" -> "https://api.example.com"
+    client_id_label: ClassVar[str] = "Client ID"
+    client_secret_label: ClassVar[str] = "Client Secret"
+    client_id_help: ClassVar[str] = ""
+    callback_label: ClassVar[str] = "Redirect URL"  # what the portal calls it
+    client_id_shape: ClassVar[Shape] = Shape()
+    client_secret_shape: ClassVar[Shape] = Shape()
+    modes: ClassVar[tuple[Mode, ...]] = ()
+    connectable_modes: ClassVar[tuple[str, ...]] = ()  # those that can be connected yet; () means all
+    api_version: ClassVar[ApiVersion | None] = None
+    options: ClassVar[tuple[Option, ...]] = ()
+    scopes: ClassVar[Mapping[str, tuple[Scope, ...]]] = {"": ()}  # by mode; "" where there are no modes
+    features: ClassVar[tuple[Feature, ...]] = ()
+    guides: ClassVar[Mapping[str, Guide]] = {}  # by mode
+    scope_separator: ClassVar[str] = " "
+    # scope -> what happens without it, for the one line that matters most under the scope override
+    scope_consequences: ClassVar[Mapping[str, str]] = {}
+
+    # Connect
+    pkce: ClassVar[bool] = False
+    authorize: ClassVar[tuple[str, str]] = ("web", "/oauth/authorize")  # host name, path ({version} is filled in)
+    token: ClassVar[tuple[str, str]] = ("api", "/oauth/token")
+    requirement: ClassVar[str] = ""  # for tenants, beside Connect
+    before_consent: ClassVar[str] = ""  # e.g. "The account signed in at x.com in this browser is connected."
+    several_profiles: ClassVar[bool] = False  # one consent may cover several
+    all_or_nothing: ClassVar[bool] = False  # permissions cannot be declined one by one
+
+    # Keep alive
+    renewal: ClassVar[Renewal] = Renewal.NONE
+    replay: ClassVar[Replay] = Replay.STRICT
+    # share of the lifetime after which a token is renewed: earliest and latest, spread by account
+    renew_between: ClassVar[tuple[float, float]] = (0.667, 0.75)
+    renew_before_end: ClassVar[timedelta | None] = None  # instead: this long before the end, then daily
+    account_outlives_grant: ClassVar[bool] = False  # accounts hold a token of their own without expiry
+    revoke_kind: ClassVar[Revoke] = Revoke.NOT_OFFERED
+    revoke_where: ClassVar[str] = ""  # the person's own way
+
+    # Publish
+    text_limit: ClassVar[TextLimit] = TextLimit(500, "characters")
+    publish_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ()}  # scopes without which publishing is off, by mode
+
+    def features_of(self, mode: str) -> tuple[Feature, ...]:
+        """The optional features that exist in a mode."""
+        return tuple(feature for feature in self.features if not feature.modes or mode in feature.modes)
+
+    def default_scopes(self, mode: str, features: tuple[str, ...] = ()) -> tuple[Scope, ...]:
+        """The scopes we ask for: the mode's own and those of the features that are on."""
+        wanted = list(self.scopes.get(mode, ()))
+        for feature in self.features_of(mode):
+            if feature.slug in features:
+                wanted += [scope for scope in feature.scopes if scope.name not in {w.name for w in wanted}]
+        return tuple(wanted)
+
+    def base_addresses(self, sandbox_url: str | None = None) -> dict[str, str]:
+        """The named hosts; with a sandbox address, each becomes `{sandbox}/{real host}` there."""
+        if sandbox_url is None:
+            return dict(self.hosts)
+        return {name: f"{sandbox_url}/{address.removeprefix('https://')}" for name, address in self.hosts.items()}
+
+    def can_connect(self, mode: str) -> bool:
+        """Whether this version can connect profiles in a mode (Configure may already know more modes)."""
+        return self.connectable and (not self.connectable_modes or mode in self.connectable_modes)
+
+    def check_shape(self, client_id: str, client_secret: str | None) -> dict[str, str]:
+        """Slips that can be seen without asking the platform: field (`client_id`, `client_secret`) -> sentence.
+
+        Only sure slips are named. A secret of None means that the stored one stays.
+        """
+        return slips(client_id, client_secret, (self.client_id_label, self.client_id_shape),
+                     (self.client_secret_label, self.client_secret_shape))

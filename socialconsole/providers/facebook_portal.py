@@ -1,0 +1,55 @@
+"""Facebook's facts for Configure: the portal guide, scopes and optional features."""
+
+from .base import Feature, Guide, Scope, Step
+
+GUIDE = Guide(
+    "https://developers.facebook.com/apps",
+    "An app with the use case for Pages. Before strangers can connect, Meta reviews each permission.",
+    (
+        Step("Create the app", "My Apps, Create app, use case Manage everything on your Page. Give a name, a contact "
+                               "mail and a business portfolio."),
+        Step("Add the permissions", "Use case, Customize: add each of these. pages_manage_engagement needs "
+                                    "pages_read_user_content beside it.", ("{SCOPES}",)),
+        Step("Register the callback", "Facebook Login for Business, Settings: Client OAuth and Web OAuth on. Paste "
+                                      "this into Valid OAuth Redirect URIs.", ("{CALLBACK}",)),
+        Step("Optional: a configuration", "Configurations, new: token type User access token, assets Pages, the same "
+                                          "permissions. Copy the Configuration ID into the form."),
+        Step("Copy id and secret", "App settings, Basic: copy the App ID, press Show for the App secret. Fill the "
+                                   "address of your privacy page."),
+        Step("Add people who try it", "App roles: add them. Whoever connects needs content rights on the Page."),
+        Step("Open it for others", "Business verification, then App Review for Advanced Access of each permission, "
+                                   "public_profile included. One successful call for each must exist first."),
+        Step("Go live", "Switch the app to Live."),
+    ),
+    "With Login for Business people accept all permissions or none and pick their Pages. Tell them to keep earlier "
+    "Pages ticked.",
+)
+
+SCOPES = (
+    Scope("public_profile", "Know the name of the person who connects"),
+    Scope("email", "Comes with every login; not used"),
+    Scope("pages_show_list", "List the Pages to choose from"),
+    Scope("pages_read_engagement", "See a Page's name, picture and own posts"),
+    Scope("pages_manage_posts", "Publish to a Page"),
+)
+
+FEATURES = (
+    Feature("portfolio", "Pages of a business portfolio",
+            "Pages that belong to a business portfolio are invisible without it.",
+            (Scope("business_management", "See the Pages of your business portfolios", "portfolio"),),
+            default_on=True),
+    Feature("analytics", "Analytics", "Show how posts did.",
+            (Scope("read_insights", "Read the numbers of Pages and posts", "analytics"),)),
+    Feature("comments", "Comments", "Read and answer comments.",
+            (Scope("pages_manage_engagement", "Answer, hide and delete comments", "comments"),
+             Scope("pages_read_user_content", "Read what visitors write", "comments"))),
+    Feature("inbox", "Inbox", "Read and answer messages.",
+            (Scope("pages_messaging", "Read and answer messages to a Page", "inbox"),)),
+)
+
+CONSEQUENCES = {
+    "pages_manage_posts": "without `pages_manage_posts` nothing can be published",
+    "pages_show_list": "without `pages_show_list` Facebook lists no Page, and connecting fails",
+    "pages_read_engagement": "without `pages_read_engagement` a Page cannot be published to",
+    "business_management": "without `business_management` Pages of a business portfolio are not listed",
+}

@@ -1,0 +1,142 @@
+"""The Graph dialect that Facebook, Instagram and Threads share: the proof beside each token, errors, usage headers.
+
+Vendor pages: developers.facebook.com/docs/graph-api/guides/error-handling, …/overview/rate-limiting,
+…/docs/graph-api/guides/secure-requests (appsecret_proof).
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from .. import outside
+from ..errors import EXPIRED, PASSWORD_CHANGED, SUSPENDED, PlatformError, RateLimited
+from .base import ApiVersion, App
+from .call import stated_wait
+from .oauth2 import OAuth2Provider
+from .refusals import (
+    PREPARE,
+    PUBLISH,
+    TOKEN,
+    Answer,
+    Parsed,
+    Refusal,
+    attempt_failed,
+    later,
+    missing,
+    reconnect,
+    rejected,
+    unconfirmed,
+    wrong,
+)
+from .shapes import Shape, like
+
+APP_VERSION = ApiVersion(
+    "App Version", "v25.0", r"v\d{2}\.0",
+    {"v23.0": date(2027, 10, 8), "v24.0": date(2028, 2, 18), "v25.0": date(2028, 7, 29), "v26.0": None},
+    "Meta serves a dead version silently as the oldest living one, so it is refused here.")
+
+META_ID = Shape(r"\d{5,25}", "An app ID has digits only. Copy it from the portal.", belongs=like(r"\d{5,25}"))
+META_SECRET = Shape(r"[0-9a-fA-F]{32}", "An app secret has 32 characters from 0 to 9 and a to f. Press Show in the "
+                                        "portal and copy it again.",
+                    belongs=like(r"(?=.*[a-fA-F])[0-9a-fA-F]{32}"))
+
+_PERMISSION = ("10", *(str(code) for code in range(200, 300)))
+
+
+def limited_by_meta(sentence: str, *, whole_app: bool = False) -> Any:
+    """A row's error: wait as long as Meta's usage headers say, else an hour."""
+    def error(answer: Answer) -> PlatformError:
+        until = outside.now() + regain(answer.headers)
+        return RateLimited(sentence.replace("{t}", f"{until:%H:%M} UTC"), answer.code, until=until,
+                           whole_app=whole_app)
+    return error
+
+
+def regain(headers: Mapping[str, str]) -> timedelta:
+    """How long until Meta lets calls through again: the longest estimate in its headers, else an hour."""
+    try:
+        usage = json.loads(headers.get("X-Business-Use-Case-Usage") or "{}")
+        minutes = [int(one.get("estimated_time_to_regain_access") or 0) for many in usage.values() for one in many]
+    except (ValueError, TypeError, AttributeError):
+        minutes = []
+    longest = max(minutes, default=0)
+    return timedelta(minutes=min(longest, 24 * 60)) if longest > 0 else timedelta(hours=1)
+
+
+META_REFUSALS = (
+    Refusal(attempt_failed("The code from the platform was too old or used twice. Press Connect again."),
+            steps=(TOKEN,), text=("matching code was not found", "authorization code has", "verification code")),
+    Refusal(wrong("The app secret is wrong. Paste it again from the portal.", field_name="client_secret"),
+            code=("1", "100"), text=("client secret",)),
+    Refusal(wrong("Meta does not know this app id, or it belongs to another Meta product.", field_name="client_id"),
+            code=("101",)),
+    Refusal(wrong("The stored app secret no longer fits the app.", field_name="client_secret"), code=("100",),
+            text=("appsecret_proof",)),
+    Refusal(reconnect("The app was removed in your settings. Connect again."), code=("190",), subcode=("458",)),
+    Refusal(reconnect("Sign in at the platform first, it wants to check the account; then connect again.", SUSPENDED),
+            code=("190",), subcode=("459", "464")),
+    Refusal(reconnect("The password was changed, which ends all connections. Connect again.", PASSWORD_CHANGED),
+            code=("190",), subcode=("460",)),
+    Refusal(reconnect("The permission ran out. Connect again.", EXPIRED), code=("190",), subcode=("463",)),
+    Refusal(reconnect("The platform no longer accepts this connection. Connect again."), code=("102", "190")),
+    Refusal(wrong("The Meta app may not use this function."), code=("3",)),
+    Refusal(wrong("{scope} is not approved for people outside the app's team."), code=_PERMISSION,
+            text=("advanced access",)),
+    Refusal(missing("This needs {scope}, which was not granted. Reconnect grants it."), code=_PERMISSION),
+    Refusal(limited_by_meta("Meta limits this app for now. All its posts wait until {t}.", whole_app=True),
+            code=("4",)),
+    Refusal(limited_by_meta("Meta limits this account for now. We continue at {t}."),
+            code=("17", "32", "613", "341", "80001", "80002")),
+    Refusal(rejected("The post or media no longer exists there, or we may not see it."), code=("100",),
+            subcode=("33",), steps=(PREPARE, PUBLISH)),
+    Refusal(rejected("The platform refused one value: {detail}"), code=("100",), steps=(PREPARE, PUBLISH)),
+    Refusal(unconfirmed("Meta did not confirm the post. We look whether it is there."), code=("1", "2", "transient"),
+            steps=(PUBLISH,)),
+    Refusal(later("Meta has a passing problem. We try again."), code=("1", "2", "transient")),
+)
+
+
+class MetaProvider(OAuth2Provider):
+    """What the platforms on Meta's Graph have in common."""
+
+    client_auth, token_method = "parameters", "GET"
+
+    def credentials(self, app: App, token: str) -> tuple[dict[str, str], dict[str, str]]:
+        """The token as a parameter, with the proof that we know the app's secret."""
+        proof = hmac.new(app.client_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
+        return {}, {"access_token": token, "appsecret_proof": proof}
+
+    def parse(self, body: Any) -> Parsed:
+        """Graph's error envelope."""
+        error = body.get("error") if isinstance(body, dict) else None
+        if not isinstance(error, dict):
+            return super().parse(body)
+        codes = [str(error["code"])] if error.get("code") is not None else []
+        if error.get("is_transient"):
+            codes.append("transient")
+        text = str(error.get("message") or "")
+        return Parsed(tuple(codes), str(error.get("error_subcode") or ""), text,
+                      str(error.get("error_user_msg") or text))
+
+    def rate_limited(self, answer: Answer) -> RateLimited:
+        """A 429 without a Graph code."""
+        until = stated_wait(answer.headers)
+        return RateLimited(f"{self.name} asked us to wait until {until:%H:%M} UTC.", answer.code, until=until)
+
+
+def rows(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The objects in a Graph list."""
+    data = body.get("data")
+    return (one for one in data if isinstance(one, dict)) if isinstance(data, list) else iter(())
+
+
+def after(body: Mapping[str, Any]) -> str:
+    """The cursor of the next part of a list, empty at its end. `paging.next` carries the token and is never used."""
+    paging = body.get("paging")
+    cursors = paging.get("cursors") if isinstance(paging, dict) else None
+    if not isinstance(cursors, dict) or not (isinstance(paging, dict) and paging.get("next")):
+        return ""
+    return str(cursors.get("after") or "")
