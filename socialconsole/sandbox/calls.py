@@ -1,0 +1,107 @@
+"""A platform's call: it may meet a fault, has the state for itself, and leaves one line in the log.
+
+Views are marked with `operation`; everything that can go wrong on order happens here and in no platform's file.
+"""
+
+import functools
+import select
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from flask import Response, current_app, make_response, request
+
+from .faults import LONGEST_HOLD, FaultDesk
+from .state import Fault
+from .world import CallRecord, world
+
+# Writes a platform's own refusal: (operation, seconds until calls are allowed again; 0 for a server error).
+Refuse = Callable[[str, float], Response]
+View = Callable[..., Any]
+
+WAITING_PAGE = "<!doctype html><title>One moment</title><p>Please wait while we check your browser.</p>"
+
+
+def operation(
+    platform: str, name: str | Callable[[], str], refuse: Refuse
+) -> Callable[[View], Callable[..., Response]]:
+    """Mark a view as a platform's call. `refuse` writes the platform's own 429 and 500 answers."""
+
+    def mark(view: View) -> Callable[..., Response]:
+        @functools.wraps(view)
+        def answer(**arguments: Any) -> Response:
+            label = name if isinstance(name, str) else name()
+            with _logged(platform, label) as log:
+                response = _answer(platform, label, refuse, functools.partial(view, **arguments))
+                log(response.status_code)
+                return response
+
+        return answer
+
+    return mark
+
+
+@contextmanager
+def _logged(platform: str, label: str) -> Iterator[Callable[[int], None]]:
+    seen = [0]
+    try:
+        yield lambda status: seen.__setitem__(0, status)
+    finally:
+        _, host, path = request.path.split("/", 2)
+        here = world()
+        here.calls.append(CallRecord(here.now(), platform, label, request.method, host, f"/{path}", seen[0]))
+
+
+def _answer(platform: str, label: str, refuse: Refuse, view: Callable[[], Any]) -> Response:
+    desk = world().faults
+
+    def effect() -> Response:
+        with desk.state.writing():
+            try:
+                return make_response(view())
+            except Exception as refusal:  # a platform's own refusals have handlers; anything else goes on from here
+                return make_response(current_app.handle_user_exception(refusal))
+
+    fault = desk.take(platform, label)
+    if fault is None:
+        return effect()
+    if fault.sort in ("slow", "gate"):
+        return _held(desk, fault, effect)
+    if fault.sort == "drop_after" or fault.after:
+        effect()
+    if fault.sort in ("drop", "drop_after"):
+        _cut()
+    if fault.sort == "html":
+        return Response(WAITING_PAGE, 200)
+    return refuse(label, (fault.seconds or 60.0) if fault.sort == "429" else 0.0)
+
+
+def _held(desk: FaultDesk, fault: Fault, effect: Callable[[], Response]) -> Response:
+    request.get_data()  # a body still unread would hide that the caller hung up
+    seconds = fault.seconds if fault.sort == "slow" else LONGEST_HOLD
+    response = effect() if fault.after else None
+    desk.hold(fault, seconds)
+    if response is None and _caller_is_gone():
+        raise ConnectionResetError("The caller hung up before anything happened.")
+    return response or effect()
+
+
+def _caller_is_gone() -> bool:
+    """Whether the caller hung up while its call was held: such a call never arrived."""
+    connection = request.environ.get("werkzeug.socket")
+    if not isinstance(connection, socket.socket):
+        return False
+    readable, _, _ = select.select([connection], [], [], 0)
+    try:
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True
+
+
+def _cut() -> NoReturn:
+    """Close the connection without a word; without a real one (in-process calls) it looks like a reset."""
+    connection = request.environ.get("werkzeug.socket")
+    if isinstance(connection, socket.socket):
+        connection.shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError("The sandbox cut this connection, as ordered.")

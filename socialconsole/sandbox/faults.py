@@ -1,0 +1,88 @@
+"""Failures on order: slow answers, gates, refusals, broken bodies and cut connections.
+
+`FaultDesk` keeps the orders, lets a call meet at most one of them, and holds answers back until they are released.
+What a fault does to a call stands in `calls.py`.
+"""
+
+import threading
+from collections.abc import Callable
+
+from .state import PLATFORMS, Fault, State, fresh_id
+
+OPERATIONS = ("authorize", "token", "refresh", "revoke", "profile", "publish", "list", "delete", "any")
+SORTS = {
+    "slow": "answers after some seconds",
+    "gate": "holds the answer until it is released",
+    "429": "refuses for a while: too many calls",
+    "500": "answers with a server error",
+    "html": "answers 200 with a web page instead of JSON",
+    "drop": "cuts the connection before anything happened",
+    "drop_after": "does what was asked, then cuts the connection",
+}
+LONGEST_HOLD = 600.0
+KEPT = 200
+
+
+class FaultDesk:
+    """The faults on order. Safe to use from many threads."""
+
+    def __init__(self, state: State, now: Callable[[], float]) -> None:
+        self.state = state
+        self.now = now
+        self._turn = threading.Condition()
+        self._released: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
+
+    def order(self, platform: str, operation: str, sort: str, seconds: float, times: int, after: bool = False) -> Fault:
+        """Order a fault. Raises ValueError, in words, for one that does not exist."""
+        if platform not in PLATFORMS:
+            raise ValueError(f"There is no platform {platform!r} here. Choose one of {', '.join(PLATFORMS)}.")
+        if operation not in OPERATIONS:
+            raise ValueError(f"There is no operation {operation!r}. Choose one of {', '.join(OPERATIONS)}.")
+        if sort not in SORTS:
+            raise ValueError(f"There is no fault {sort!r}. Choose one of {', '.join(SORTS)}.")
+        if times < 1 or not 0 <= seconds <= LONGEST_HOLD:
+            raise ValueError("times must be 1 or more, and seconds between 0 and 600.")
+        fault = Fault(fresh_id(), platform, operation, sort, seconds, times, after, self.now())
+        with self.state.writing():
+            self.state.keep(fault)
+            for old in self.state.all(Fault)[:-KEPT]:
+                self.state.drop(old)
+        return fault
+
+    def take(self, platform: str, operation: str) -> Fault | None:
+        """The oldest fault that this call meets, one time less of it left; None if the call goes well."""
+        with self.state.writing():
+            for fault in self.state.all(Fault):
+                if fault.platform == platform and fault.operation in (operation, "any") and fault.left > 0:
+                    fault.left -= 1
+                    self.state.keep(fault)
+                    return fault
+        return None
+
+    def waiting(self, fault: Fault) -> int:
+        """How many answers the fault holds at this moment."""
+        with self._turn:
+            return self._waiting.get(fault.id, 0)
+
+    def hold(self, fault: Fault, seconds: float) -> None:
+        """Wait until the fault is released, at most `seconds`."""
+        with self._turn:
+            round_ = self._released.get(fault.id, 0)
+            self._waiting[fault.id] = self._waiting.get(fault.id, 0) + 1
+            self._turn.wait_for(lambda: self._released.get(fault.id, 0) != round_, timeout=seconds)
+            self._waiting[fault.id] -= 1
+
+    def release(self, fault: Fault) -> int:
+        """Let go of all answers that the fault holds now; returns how many those were."""
+        with self._turn:
+            self._released[fault.id] = self._released.get(fault.id, 0) + 1
+            self._turn.notify_all()
+            return self._waiting.get(fault.id, 0)
+
+    def clear(self, fault: Fault | None = None) -> None:
+        """Cancel one fault, or all of them, and let go of what they hold."""
+        for each in [fault] if fault else self.state.all(Fault):
+            self.release(each)
+            with self.state.writing():
+                self.state.drop(each)
