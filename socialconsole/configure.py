@@ -1,0 +1,343 @@
+"""Configure: save the app of a platform, turn it on and off, let the sandbox make one.
+
+The secret goes in and never comes out. Another client id, or another world (sandbox or live), makes a new generation of
+the app: what the old one minted is dead from the same commit on, and its tokens are erased, so that no token ever goes
+to a host that did not mint it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from . import audit, configure_checks, deliveries, platform_apps, tokens
+from .configure_checks import Settings
+from .database import writing
+from .errors import APP_CHANGED
+from .extensions import db
+from .models import DEAD, FAILED, GRANTED, STARTED, ConnectionAttempt, Grant, PlatformApp, User, new_id
+from .platform_apps import SUBJECT
+from .providers import provider as provider_of
+from .providers.base import Provider
+from .providers.shapes import clean
+
+LABELS = {
+    "mode": "kind of use", "client_id": "client ID", "api_version": "API version",
+    "callback_override": "callback override", "scope_override": "scopes", "features": "features",
+    "options": "further values",
+}
+
+
+class Invalid(Exception):
+    """Some values cannot be saved: field -> sentence."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__("; ".join(errors.values()))
+        self.errors = errors
+
+
+class NeedsConfirmation(Exception):
+    """Saving would end connections: how many, and the sentence that says so."""
+
+    def __init__(self, count: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.count, self.sentence = count, sentence
+
+
+class Stale(Exception):
+    """Somebody saved meanwhile: field -> what is stored now, for the fields that differ from those typed."""
+
+    def __init__(self, stored: dict[str, str]) -> None:
+        super().__init__("This platform was changed meanwhile.")
+        self.stored = stored
+
+
+class NotPossible(Exception):
+    """This cannot be done now; the message says why and what comes first."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What saving did: the app, the changed values in words (none: nothing was new), and how many profiles it ended."""
+
+    app: PlatformApp
+    changed: tuple[str, ...]
+    ended: int = 0
+
+
+# ---------------------------------------------------------------- save
+
+
+def save(platform: str, values: Mapping[str, Any], user: User, now: datetime, *, confirm: bool = False,
+         complete: bool = False) -> Saved:
+    """Check and store what the admin typed. `complete`: refuse unless id and secret are there, for turning on.
+
+    Raises Invalid, Stale, and NeedsConfirmation until `confirm` is given. Saving the same values again does nothing.
+    """
+    provider = provider_of(platform)
+    with writing():
+        app = platform_apps.app_of(platform)
+        typed, errors = configure_checks.read(provider, values, platform_apps.callback_url(platform), now.date())
+        found = _against_stored(provider, app, typed, complete)
+        errors = {field: sentence for field, sentence in (found | errors).items() if sentence}
+        if errors:
+            raise Invalid(errors)
+        _refuse_stale(app, typed, values.get("version"))
+        is_sandbox = bool(app and app.is_sandbox and typed.client_id == app.client_id)
+        return store(provider, app, typed, is_sandbox, user, now, confirm)
+
+
+def _against_stored(provider: Provider, app: PlatformApp | None, typed: Settings, complete: bool) -> dict[str, str]:
+    """Slips that only show beside what is stored."""
+    id_label, secret_label = provider.client_id_label, provider.client_secret_label
+    has_secret = bool(typed.client_secret or (app and app.secret_sealed))
+    errors = {
+        "mode": configure_checks.mode_error(provider, typed.mode, bool(app and app.is_on)),
+        "callback_override": _alias_problem(app, typed.callback_override),
+    }
+    if not typed.client_id and (complete or typed.client_secret or (app and app.client_id)):
+        errors["client_id"] = f"Type the {id_label}. To stop using {provider.name}, turn it off."
+    if complete and not has_secret:
+        errors["client_secret"] = f"Type the {secret_label} too; without it {provider.name} cannot be turned on."
+    if app is not None and app.is_sandbox:
+        errors["client_secret"] = _sandbox_problem(provider, app, typed)
+    elif app is not None and typed.client_id and not typed.client_secret and app.secret_sealed:
+        # The pair may be swapped or equal only now that a new id meets the stored secret.
+        found = provider.check_shape(typed.client_id, platform_apps.open_secret(app))
+        if "client_secret" in found:
+            errors["client_id"] = f"This does not go with the stored {secret_label}: {found['client_secret']}"
+    return errors
+
+
+def _sandbox_problem(provider: Provider, app: PlatformApp, typed: Settings) -> str:
+    """A real secret never goes to the sandbox, and the sandbox's own never to the real platform."""
+    secret_label = provider.client_secret_label
+    if typed.client_id != app.client_id and not typed.client_secret:
+        return f"The stored secret is the sandbox's. Type the {secret_label} of the new app too."
+    if typed.client_id == app.client_id and typed.client_secret not in ("", platform_apps.open_secret(app)):
+        return ("This client ID is the sandbox's, and a real secret never goes there. Type both values of the real "
+                "app, or press “Use the sandbox” to take its present secret.")
+    return ""
+
+
+def _alias_problem(app: PlatformApp | None, callback: str) -> str:
+    alias = platform_apps.alias_of(callback)
+    other = platform_apps.by_segment(alias) if alias else None
+    if other is None or (app is not None and other.id == app.id):
+        return ""
+    return f"Another app answers at “{alias}” already. Each needs a callback of its own."
+
+
+def _refuse_stale(app: PlatformApp | None, typed: Settings, version: Any) -> None:
+    """Two admins at once: nobody overwrites what they never saw. The very same values are no conflict."""
+    seen = int(version) if str(version or "").isdigit() else 0
+    if app is None or seen == app.version:
+        return
+    stored = stored_settings(app)
+    differing = {name: _shown(getattr(stored, name)) for name in _names(stored, typed)}
+    if _new_secret(app, typed):
+        differing["client_secret"] = f"•••• {app.secret_last4}"
+    if differing:
+        raise Stale(differing)
+
+
+def store(provider: Provider, app: PlatformApp | None, typed: Settings, is_sandbox: bool, user: User, now: datetime,
+           confirm: bool) -> Saved:
+    """Write the checked values and what follows from them. Inside `writing()`."""
+    if app is None:
+        app = _first_app(provider, now)
+    ended = _new_generation(provider, app, typed.client_id, is_sandbox, now, confirm)
+    before = stored_settings(app)
+    changed = _names(before, typed)
+    replaced = _set_secret(app, typed, user, now)
+    for name in changed:
+        setattr(app, name, _column(getattr(typed, name)))
+    words = [LABELS[name] for name in changed] + (["client secret"] if replaced else [])
+    if app.is_sandbox != is_sandbox:
+        app.is_sandbox = is_sandbox
+        words.append("sandbox" if is_sandbox else "no longer the sandbox")
+    if app.callback_saved != platform_apps.callback_url(app):
+        app.callback_saved = platform_apps.callback_url(app)
+        words += [] if app.version == 0 or "callback override" in words else ["callback"]
+    if words:
+        _record(provider, app, words, {name: _shown(getattr(before, name)) for name in changed}, replaced, now)
+    if replaced or "client_id" in changed or "mode" in changed or ended:
+        _repaired(app, now)
+    return Saved(app, tuple(words), ended)
+
+
+def _first_app(provider: Provider, now: datetime) -> PlatformApp:
+    """The row of a platform's first app, whose callback segment is the platform's own name."""
+    app = PlatformApp(id=new_id("app"), platform=provider.slug, segment=provider.slug, version=0, secret_version=0,
+                      created_at=now, updated_at=now)
+    db.session.add(app)
+    db.session.flush()  # fills in the defaults of the other columns
+    return app
+
+
+def stored_settings(app: PlatformApp) -> Settings:
+    """The stored values in the shape of a form; never the secret."""
+    return Settings(app.mode, app.client_id, "", app.api_version, app.callback_override, app.scope_override,
+                    tuple(app.features), dict(app.options))
+
+
+def _names(stored: Settings, typed: Settings) -> list[str]:
+    """The fields that differ, the secret aside."""
+    return [known.name for known in fields(Settings) if known.name != "client_secret"
+            and (getattr(stored, known.name) or None) != (getattr(typed, known.name) or None)
+            and not _same_options(getattr(stored, known.name), getattr(typed, known.name))]
+
+
+def _same_options(one: Any, other: Any) -> bool:
+    """Whether two mappings differ only by blank values."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return False
+    return {key: value for key, value in one.items() if value} == {key: value for key, value in other.items() if value}
+
+
+def _column(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: part for key, part in value.items() if part}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {part}" for key, part in value.items() if part)
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _new_secret(app: PlatformApp, typed: Settings) -> bool:
+    return bool(typed.client_secret) and typed.client_secret != platform_apps.open_secret(app)
+
+
+def _set_secret(app: PlatformApp, typed: Settings, user: User, now: datetime) -> bool:
+    """Seal a new secret; True if it differs from the stored one."""
+    if not _new_secret(app, typed):
+        return False
+    app.secret_version += 1
+    app.secret_sealed = platform_apps.vault().seal(typed.client_secret, *platform_apps.secret_record(app))
+    app.secret_last4 = typed.client_secret[-4:] if len(typed.client_secret) >= 12 else ""
+    app.secret_changed_at, app.secret_changed_by = now, user.shown
+    return True
+
+
+def _record(provider: Provider, app: PlatformApp, words: list[str], before: dict[str, str], replaced: bool,
+            now: datetime) -> None:
+    """Raise the version and write into the history what changed; of a secret only that it did."""
+    first = app.version == 0
+    app.version += 1
+    app.updated_at = now
+    after = {name: _shown(getattr(stored_settings(app), name)) for name in before}
+    summary = "Saved for the first time: " if first else "Changed "
+    rest = [word for word in words if word != "client secret"] if replaced and not first else words
+    if rest:
+        audit.record("platform.saved", SUBJECT, app.id, summary + ", ".join(rest), name=provider.name, before=before,
+                     after=after)
+    if replaced and not first:
+        audit.record("platform.secret_replaced", SUBJECT, app.id, "Replaced the client secret", name=provider.name)
+
+
+def _repaired(app: PlatformApp, now: datetime) -> None:
+    """Other credentials deserve another try: the sign of trouble goes, and what waited for it is due."""
+    platform_apps.forget_trouble(app)
+    db.session.flush()
+    deliveries.release_app(app, now)
+    tokens.hurry(app, now)
+
+
+# ---------------------------------------------------------------- a new generation
+
+
+def _new_generation(provider: Provider, app: PlatformApp, client_id: str, is_sandbox: bool, now: datetime,
+                    confirm: bool) -> int:
+    """End what the old app minted, if this is another app. Returns how many profiles that ended."""
+    if not app.is_saved or (client_id == app.client_id and is_sandbox == app.is_sandbox):
+        return 0
+    count = ask_before_new_generation(provider, app, is_sandbox=is_sandbox, confirm=confirm)
+    app.generation += 1
+    why = f"The app at {provider.name} was replaced by the admin of this console. Reconnect to go on."
+    for grant in db.session.scalars(select(Grant).where(Grant.app_id == app.id, Grant.app_generation < app.generation)):
+        _end(grant, why, now)
+    waiting = select(ConnectionAttempt).where(ConnectionAttempt.app_id == app.id,
+                                              ConnectionAttempt.state.in_((STARTED, GRANTED)))
+    for attempt in db.session.scalars(waiting):
+        attempt.state, attempt.error_code = FAILED, APP_CHANGED
+        attempt.error = f"The app at {provider.name} was replaced meanwhile. Nothing was connected. Connect again."
+        attempt.verifier_sealed = attempt.consent_sealed = None
+    what = f"Another app: {_profiles(count)} to be reconnected" if count else "Another app; no profile hung on it"
+    audit.record("platform.replaced", SUBJECT, app.id, what, name=provider.name, generation=app.generation,
+                 profiles=count)
+    return count
+
+
+def ask_before_new_generation(provider: Provider, app: PlatformApp | None, *, is_sandbox: bool, confirm: bool) -> int:
+    """How many profiles another app would end. Raises NeedsConfirmation if there are any and nobody confirmed."""
+    count = platform_apps.working_profiles(app) if app is not None else 0
+    if app is not None and count and not confirm:
+        raise NeedsConfirmation(count, _loss(provider, app, is_sandbox, count))
+    return count
+
+
+def question(provider: Provider, app: PlatformApp | None, client_id: str) -> str:
+    """What typing another client ID would end, as a sentence; empty if it ends nothing."""
+    if app is None or not app.is_saved or clean(client_id) in ("", app.client_id):
+        return ""
+    count = platform_apps.working_profiles(app)
+    return _loss(provider, app, False, count) if count else ""
+
+
+def _end(grant: Grant, why: str, now: datetime) -> None:
+    """A grant of another app: dead, its tokens erased, its accounts waiting for their people."""
+    for account in tokens.session_accounts(grant):
+        tokens.expire_account(account, APP_CHANGED, why, now)
+        account.own_token_sealed = None
+    grant.state, grant.reason, grant.last_error = DEAD, APP_CHANGED, why
+    grant.access_sealed = grant.refresh_sealed = None
+    grant.due_at = grant.lease_until = grant.rung_until = None
+    grant.fence += 1  # an answer that is still under way finds another number
+
+
+def _loss(provider: Provider, app: PlatformApp, is_sandbox: bool, count: int) -> str:
+    what = "another client ID"
+    if is_sandbox != app.is_sandbox:
+        what = "the sandbox instead of the real platform" if is_sandbox else "the real platform instead of the sandbox"
+    return (f"This is {what}: {_profiles(count)} to be reconnected by the people who own them, and their scheduled "
+            "posts wait until then. Posts already published stay.")
+
+
+def _profiles(count: int) -> str:
+    return "1 connected profile will have" if count == 1 else f"{count} connected profiles will have"
+
+
+# ---------------------------------------------------------------- on and off
+
+
+def turn_on(platform: str, now: datetime) -> PlatformApp:
+    """Offer the platform to tenants and let go what was held. Raises NotPossible with the reason."""
+    provider = provider_of(platform)
+    with writing():
+        app = platform_apps.app_of(platform)
+        why_not = platform_apps.why_not_on(provider, app)
+        if why_not or app is None:
+            raise NotPossible(why_not)
+        if not app.is_on:
+            app.is_on, app.updated_at = True, now
+            released = deliveries.release_platform(app, now)
+            audit.record("platform.turned_on", SUBJECT, app.id, "Turned on", name=provider.name, released=released)
+        return app
+
+
+def turn_off(platform: str, now: datetime) -> PlatformApp | None:
+    """Take the platform away from tenants. Accounts stay and are kept alive, their posts are held."""
+    provider = provider_of(platform)
+    with writing():
+        app = platform_apps.app_of(platform)
+        if app is not None and app.is_on:
+            app.is_on, app.updated_at = False, now
+            held = deliveries.hold_platform(
+                app, f"{provider.name} is turned off in this console. It goes out when it is turned on again.", now)
+            audit.record("platform.turned_off", SUBJECT, app.id, "Turned off", name=provider.name, held=held)
+        return app

@@ -1,0 +1,212 @@
+"""What the Configure dialog shows: the stored or typed values, the scopes and their difference, the portal guide.
+
+Decides nothing and stores nothing. The secret is not among the values: only whether there is one, its last four
+characters, and who changed it when.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask import current_app
+
+from . import configure, configure_checks, platform_apps
+from .config import Config
+from .configure_checks import OPTION, Settings
+from .models import PlatformApp
+from .platform_apps import Row
+from .providers.base import Guide, Provider, Scope, Step
+
+SAME, ADDED, REMOVED = "same", "add", "del"
+
+
+@dataclass(frozen=True)
+class ScopeChange:
+    """One scope beside the default list: kept, added or removed, and what that means."""
+
+    name: str
+    kind: str  # same, add, del
+    note: str = ""
+
+
+@dataclass
+class Form:
+    """The dialog of one platform: its values as typed or stored, and everything that explains them."""
+
+    provider: Provider
+    row: Row
+    values: Settings
+    errors: dict[str, str] = field(default_factory=dict)
+    replacing: bool = False  # the secret's field is open for a new one
+    secret_was_typed: bool = False  # it was not kept: it has to be typed again
+    confirm: str = ""  # the sentence to be confirmed before saving
+    confirm_sandbox: str = ""  # the same, before the sandbox takes over
+    problem: str = ""  # why the last press of a button could not be done
+    stale: dict[str, str] = field(default_factory=dict)  # what somebody else stored meanwhile
+
+    @property
+    def app(self) -> PlatformApp | None:
+        """The app as stored, None before the first save."""
+        return self.row.app
+
+    @property
+    def version(self) -> int:
+        """The version of the stored app that these values were read from."""
+        return self.app.version if self.app else 0
+
+    @property
+    def callback(self) -> str:
+        """The callback in use."""
+        return platform_apps.callback_url(self.app or self.provider.slug)
+
+    @property
+    def computed_callback(self) -> str:
+        """The callback that a blank override means."""
+        return platform_apps.callback_url(self.provider.slug)
+
+    @property
+    def callback_leads_elsewhere(self) -> bool:
+        """Whether the override's path is none of the console's, so that a proxy has to lead it here."""
+        return bool(self.values.callback_override) and not platform_apps.alias_of(self.values.callback_override)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a secret is stored."""
+        return bool(self.app and self.app.secret_sealed)
+
+    @property
+    def asks_secret(self) -> bool:
+        """Whether the field for a secret is shown, instead of the last four characters of the stored one."""
+        return not self.has_secret or self.replacing or self.secret_was_typed or "client_secret" in self.errors
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The default scopes of the chosen mode and features, with their purpose."""
+        return platform_apps.default_scopes(self.provider, self.values.mode, self.values.features)
+
+    @property
+    def scope_string(self) -> str:
+        """What is sent: the override exactly as typed, else the default."""
+        return self.values.scope_override if self.values.scope_override.strip() else self.default_scope_string
+
+    @property
+    def default_scope_string(self) -> str:
+        """What a blank override means."""
+        return platform_apps.default_scope_string(self.provider, self.values.mode, self.values.features)
+
+    @property
+    def opens_advanced(self) -> bool:
+        """Whether something under *Advanced* deserves to be seen at once."""
+        used = self.values.api_version or self.values.callback_override or self.values.scope_override
+        return bool(used) or not {"api_version", "callback_override", "scope_override"}.isdisjoint(
+            [*self.errors, *self.stale])
+
+    @property
+    def diff(self) -> list[ScopeChange]:
+        """The override beside the default list; empty without an override."""
+        return scope_diff(self.provider, self.values.mode, self.values.features, self.values.scope_override)
+
+    @property
+    def consequence(self) -> str:
+        """What matters most about the override; empty where nothing does."""
+        return consequence(self.provider, self.values.mode, self.values.features, self.values.scope_override)
+
+    @property
+    def version_help(self) -> str:
+        """What a blank API version means and when the chosen one ends."""
+        versions = self.provider.api_version
+        if versions is None:
+            return ""
+        chosen = self.values.api_version or versions.default
+        ends = versions.living.get(chosen)
+        end = f" {self.provider.name} ends {chosen} on {ends.day} {ends:%b %Y}." if ends else ""
+        return f"Blank means {versions.default}.{end}"
+
+    @property
+    def guide(self) -> Guide | None:
+        """The portal guide of the chosen mode, its values filled in; None where this version cannot connect."""
+        found = self.provider.guides.get(self.values.mode) or self.provider.guides.get("")
+        return _filled(found, self.callback, self.scope_string) if found and self.provider.connectable else None
+
+    @property
+    def mode_problem(self) -> str:
+        """Why the chosen mode cannot be used yet."""
+        return platform_apps.mode_problem(self.provider, self.values.mode) if self.provider.connectable else ""
+
+    @property
+    def offers_sandbox(self) -> bool:
+        """Whether *Use the sandbox* can work."""
+        config: Config = current_app.extensions["config"]
+        return config.sandbox and self.provider.connectable
+
+
+def form(provider: Provider, now: datetime) -> Form:
+    """The dialog with what is stored, or with the defaults before the first save."""
+    row = platform_apps.row(provider.slug, now)
+    stored = configure.stored_settings(row.app) if row.app else configure_checks.first_settings(provider)
+    return Form(provider, row, stored)
+
+
+def typed_form(provider: Provider, values: Mapping[str, Any], now: datetime) -> Form:
+    """The dialog with what was typed, nothing of it trimmed; all but the secret."""
+    row = platform_apps.row(provider.slug, now)
+    mode = configure_checks.known_mode(provider, str(values.get("mode") or ""))
+    return Form(provider, row, Settings(
+        mode=mode,
+        client_id=str(values.get("client_id") or ""),
+        api_version=str(values.get("api_version") or ""),
+        callback_override=str(values.get("callback_override") or ""),
+        scope_override=str(values.get("scope_override") or ""),
+        features=configure_checks.known_features(provider, mode, values.get("features") or ()),
+        options={option.name: str(values.get(OPTION + option.name) or "") for option in provider.options},
+    ), secret_was_typed=bool(values.get("client_secret")))
+
+
+def scope_diff(provider: Provider, mode: str, features: tuple[str, ...], override: str) -> list[ScopeChange]:
+    """The override beside the default list, in the default's order, then what was added; empty without an override."""
+    if not override.strip():
+        return []
+    typed = names(override)
+    default = platform_apps.default_scopes(provider, mode, features)
+    kept = [ScopeChange(scope.name, SAME) if scope.name in typed
+            else ScopeChange(scope.name, REMOVED, _without(scope)) for scope in default]
+    usual = {scope.name for scope in default}
+    return kept + [ScopeChange(name, ADDED, _extra(provider, mode, name)) for name in typed if name not in usual]
+
+
+def names(scopes: str) -> list[str]:
+    """The scopes of a typed list, each once, whatever separates them."""
+    return list(dict.fromkeys(scopes.replace(",", " ").split()))
+
+
+def _without(scope: Scope) -> str:
+    return f"removed: {scope.purpose[:1].lower()}{scope.purpose[1:]}"
+
+
+def _extra(provider: Provider, mode: str, name: str) -> str:
+    for feature in provider.features_of(mode):
+        if name in {scope.name for scope in feature.scopes}:
+            return f"added: belongs to “{feature.label}”, which is not ticked"
+    return f"added: {provider.name} must have granted it to your app"
+
+
+def consequence(provider: Provider, mode: str, features: tuple[str, ...], override: str) -> str:
+    """The one sentence that matters most about an override; empty where nothing does."""
+    removed = [change.name for change in scope_diff(provider, mode, features, override) if change.kind == REMOVED]
+    known = [name for name in provider.scope_consequences if name in removed]
+    if known:
+        return provider.scope_consequences[known[0]]
+    needed = provider.publish_needs.get(mode, provider.publish_needs.get("", ()))
+    stops = [name for name in needed if name in removed]
+    return f"without `{'`, `'.join(stops)}` nothing can be published" if stops else ""
+
+
+def _filled(guide: Guide, callback: str, scopes: str) -> Guide:
+    """The guide with its values written out; one that this installation cannot know is left out."""
+    known = {"{CALLBACK}": callback, "{SCOPES}": scopes}
+    steps = []
+    for step in guide.steps:
+        values = tuple(known.get(value, value) for value in step.values)
+        steps.append(Step(step.title, step.text, tuple(value for value in values if not value.startswith("{"))))
+    return Guide(guide.portal_url, guide.summary, tuple(steps), guide.notes, guide.seen)

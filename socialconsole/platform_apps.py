@@ -1,0 +1,309 @@
+"""The app of a platform as the rest of the console sees it: its facts, its callback, what is wrong with it.
+
+Nothing is cached beyond one request, so that a change by an admin holds at once in every process. Changing an
+app is in `configure.py`; connections, tokens and publishing read from here, and none of them is imported.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from flask import current_app, g, has_request_context
+from sqlalchemy import func, select
+
+from . import audit
+from .config import Config
+from .database import writing
+from .extensions import db
+from .models import ACTIVE, DISCONNECTED, PAUSED, Account, AuditEvent, Grant, PlatformApp
+from .providers import PROVIDERS
+from .providers import provider as provider_of
+from .providers.base import App, Provider, Scope
+from .vault import Vault
+
+NONE, READY, ON, ATTENTION = "none", "ready", "on", "attention"
+SUBJECT = "platform_app"  # of audit events
+OUR_CALLBACK = re.compile(r"/api/connect/([a-z0-9][a-z0-9_-]{0,39})/callback/?")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One platform in the admin's list: how it stands, why, and whether it may be turned on."""
+
+    provider: Provider
+    app: PlatformApp | None
+    state: str  # none, ready, on, attention
+    label: str
+    why: str
+    accounts: int
+    can_turn_on: bool
+    why_not: str
+
+    @property
+    def is_on(self) -> bool:
+        """Whether tenants see the platform."""
+        return self.app is not None and self.app.is_on
+
+
+@dataclass(frozen=True)
+class CallbackChange:
+    """The callback is no longer the one that was shown when the app was last saved."""
+
+    before: str
+    now: str
+    profiles: int
+
+    def __str__(self) -> str:
+        return (f"The callback changed since it was saved, from {self.before} to {self.now}. Register the "
+                "new one at the platform, then save here again. "
+                f"{_profiles(self.profiles)} until it is registered.")
+
+
+def _profiles(count: int) -> str:
+    if count == 0:
+        return "Nobody can connect"
+    what = "1 connected profile keeps working but cannot reconnect" if count == 1 else \
+        f"{count} connected profiles keep working but cannot reconnect"
+    return f"Nobody new can connect and {what}"
+
+
+def _config() -> Config:
+    config: Config = current_app.extensions["config"]
+    return config
+
+
+def vault() -> Vault:
+    """The vault of this process."""
+    found: Vault = current_app.extensions["vault"]
+    return found
+
+
+# ---------------------------------------------------------------- finding an app
+
+
+def app_of(platform: str) -> PlatformApp | None:
+    """The first app of a platform, None until it is saved for the first time."""
+    return db.session.scalar(
+        select(PlatformApp).where(PlatformApp.platform == platform).order_by(PlatformApp.created_at).limit(1))
+
+
+def by_segment(segment: str) -> PlatformApp | None:
+    """The app whose callback carries this segment: its own, or the alias in its callback override."""
+    app = db.session.scalar(select(PlatformApp).where(PlatformApp.segment == segment))
+    if app is not None:
+        return app
+    overridden = db.session.scalars(select(PlatformApp).where(PlatformApp.callback_override != ""))
+    return next((found for found in overridden if alias_of(found.callback_override) == segment), None)
+
+
+def alias_of(callback: str) -> str:
+    """The segment that a callback override carries; empty if its path is not one of ours."""
+    match = OUR_CALLBACK.search(urlsplit(callback).path)
+    return match.group(1) if match and urlsplit(callback).path.endswith(match.group(0)) else ""
+
+
+# ---------------------------------------------------------------- facts of an app
+
+
+def callback_url(app: PlatformApp | str) -> str:
+    """The callback of an app, or of a platform without one yet: shown, and sent to authorize and token."""
+    if isinstance(app, str):
+        return _config().callback_url(app)
+    return app.callback_override or _config().callback_url(app.segment)
+
+
+def default_scopes(provider: Provider, mode: str, features: list[str] | tuple[str, ...]) -> tuple[Scope, ...]:
+    """What the console asks for by itself in this mode with these features."""
+    return provider.default_scopes(mode, tuple(features))
+
+
+def default_scope_string(provider: Provider, mode: str, features: list[str] | tuple[str, ...]) -> str:
+    """The default scopes, joined the way the platform wants them."""
+    return provider.scope_separator.join(scope.name for scope in default_scopes(provider, mode, features))
+
+
+def scope_string(app: PlatformApp) -> str:
+    """The scopes exactly as they are sent: the override as it was typed, else the default ones joined."""
+    if app.scope_override.strip():
+        return app.scope_override
+    return default_scope_string(provider_of(app.platform), app.mode, app.features)
+
+
+def facts(app: PlatformApp) -> App:
+    """What the provider may know of this app, the secret opened. Raises vault.Unreadable."""
+    provider = provider_of(app.platform)
+    version = provider.api_version
+    return App(
+        client_id=app.client_id,
+        client_secret=open_secret(app),
+        redirect_uri=callback_url(app),
+        scopes=scope_string(app),
+        mode=app.mode,
+        api_version=app.api_version or (version.default if version else ""),
+        options=dict(app.options),
+        hosts=hosts(app),
+    )
+
+
+def hosts(app: PlatformApp) -> dict[str, str]:
+    """The named hosts of the platform: the real ones, or the sandbox's for an app that was made there."""
+    return provider_of(app.platform).base_addresses(_config().sandbox_url if app.is_sandbox else None)
+
+
+def is_reachable(app: PlatformApp) -> bool:
+    """Whether the platform behind an app can be called at all: a sandbox app needs the sandbox."""
+    return not app.is_sandbox or bool(_config().sandbox)
+
+
+def open_secret(app: PlatformApp) -> str:
+    """The client secret, empty where none is saved. Raises vault.Unreadable."""
+    return vault().open(app.secret_sealed, *secret_record(app)) if app.secret_sealed else ""
+
+
+def secret_record(app: PlatformApp) -> tuple[str, ...]:
+    """The identity that the sealed secret of an app is bound to."""
+    return ("secret", "platform_app", app.id, str(app.secret_version))
+
+
+def authorize_origins() -> list[str]:
+    """Where the platforms that are on take a person for consent, and where they send that person back to.
+
+    The content policy has to list them: a browser stops a form that is redirected to any other place.
+    """
+    if has_request_context() and "authorize_origins" in g:
+        return list(g.authorize_origins)
+    found: set[str] = set()
+    for app in db.session.scalars(select(PlatformApp).where(PlatformApp.is_on.is_(True))):
+        found.add(_origin(hosts(app)[provider_of(app.platform).authorize[0]]))
+        if app.callback_override:
+            found.add(_origin(app.callback_override))
+    if has_request_context():
+        g.authorize_origins = sorted(found)
+    return sorted(found)
+
+
+def _origin(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+# ---------------------------------------------------------------- how the platforms stand
+
+
+def overview(now: datetime) -> list[Row]:
+    """All platforms in the order people know them, configured or not."""
+    apps = {app.platform: app for app in db.session.scalars(
+        select(PlatformApp).order_by(PlatformApp.created_at.desc()))}
+    counts = accounts_by_app()
+    return [row_of(provider, apps.get(slug), counts, now) for slug, provider in PROVIDERS.items()]
+
+
+def row(platform: str, now: datetime) -> Row:
+    """How one platform stands."""
+    return row_of(provider_of(platform), app_of(platform), accounts_by_app(), now)
+
+
+def row_of(provider: Provider, app: PlatformApp | None, counts: Mapping[str, int], now: datetime) -> Row:
+    """How a platform stands with the app it has."""
+    why_not = why_not_on(provider, app)
+    state, label, why = _standing(provider, app, why_not)
+    accounts = counts.get(app.id, 0) if app else 0
+    return Row(provider, app, state, label, why, accounts, not why_not, why_not)
+
+
+def _standing(provider: Provider, app: PlatformApp | None, why_not: str) -> tuple[str, str, str]:
+    if app is None or not app.is_saved:
+        return NONE, "Not configured", why_not
+    if app.trouble:
+        return ATTENTION, "Needs attention", app.trouble
+    change = callback_change(app)
+    if change is not None:
+        return ATTENTION, "Needs attention", str(change)
+    if app.is_on:
+        return ON, "On", "Tenants can connect it." + _with_sandbox(app)
+    if why_not:
+        return READY, "Saved", why_not
+    return READY, "Ready", "Saved. Turn it on when tenants may connect." + _with_sandbox(app)
+
+
+def _with_sandbox(app: PlatformApp) -> str:
+    return " It speaks to the sandbox, nothing is posted in public." if app.is_sandbox else ""
+
+
+def why_not_on(provider: Provider, app: PlatformApp | None) -> str:
+    """Why a platform cannot be turned on; empty if it can."""
+    if not provider.connectable:
+        return f"This version cannot connect {provider.name} yet."
+    if app is None or not app.is_saved:
+        return f"Save a {provider.client_id_label} and a {provider.client_secret_label} first."
+    return mode_problem(provider, app.mode)
+
+
+def mode_problem(provider: Provider, mode: str) -> str:
+    """Why this mode cannot be used yet; empty if it can."""
+    if not provider.connectable or provider.can_connect(mode):
+        return ""
+    label = next((known.label for known in provider.modes if known.slug == mode), mode)
+    return f"This version cannot connect {provider.name} as “{label}” yet."
+
+
+def callback_change(app: PlatformApp) -> CallbackChange | None:
+    """Set when the callback is not the one that the app was saved with, as after a changed public address."""
+    present = callback_url(app)
+    if not app.is_saved or not app.callback_saved or app.callback_saved == present:
+        return None
+    return CallbackChange(app.callback_saved, present, working_profiles(app))
+
+
+def accounts_by_app() -> dict[str, int]:
+    """How many connected accounts, of all workspaces, hang on each app."""
+    rows = db.session.execute(
+        select(Grant.app_id, func.count(Account.id)).join(Account, Account.grant_id == Grant.id)
+        .where(Account.state != DISCONNECTED).group_by(Grant.app_id))
+    return {app_id: count for app_id, count in rows}
+
+
+def working_profiles(app: PlatformApp) -> int:
+    """How many accounts of all workspaces would need a reconnect if this app were replaced."""
+    return db.session.scalar(
+        select(func.count(Account.id)).join(Grant, Account.grant_id == Grant.id)
+        .where(Grant.app_id == app.id, Account.state.in_((ACTIVE, PAUSED)))) or 0
+
+
+def history(app: PlatformApp, limit: int = 20) -> list[AuditEvent]:
+    """What was changed on this app and what troubled it, newest first."""
+    return audit.events(subjects=[(SUBJECT, app.id)], limit=limit)
+
+
+# ---------------------------------------------------------------- trouble that workers meet
+
+
+def flag(app_id: str, message: str, code: str, now: datetime) -> None:
+    """Tell the admin that the platform refuses this app. The same trouble again changes nothing."""
+    with writing():
+        app = db.session.get(PlatformApp, app_id)
+        if app is None or (app.trouble == message and app.trouble_code == code):
+            return
+        app.trouble, app.trouble_code, app.trouble_at = message, code, now
+        name = provider_of(app.platform).name
+        audit.record("platform.trouble", SUBJECT, app.id, message, name=name, code=code)
+
+
+def clear_flag(app_id: str) -> None:
+    """The platform accepts this app again."""
+    app = db.session.get(PlatformApp, app_id)
+    if app is None or not app.trouble:
+        return
+    with writing():
+        app = db.session.get_one(PlatformApp, app_id)
+        if app.trouble:
+            forget_trouble(app)
+            name = provider_of(app.platform).name
+            audit.record("platform.works_again", SUBJECT, app.id, f"{name} accepts the app again", name=name)
+
+
+def forget_trouble(app: PlatformApp) -> None:
+    """Take the sign of trouble off. Inside `writing()`."""
+    app.trouble, app.trouble_code, app.trouble_at = "", "", None
