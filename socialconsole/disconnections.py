@@ -1,0 +1,183 @@
+"""Pausing, resuming and disconnecting accounts; and taking a permission back where that harms nobody else."""
+
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select
+
+from . import accounts, audit, deliveries, platform_apps, tokens
+from .accounts import actor
+from .database import release, writing
+from .errors import PlatformError
+from .extensions import db
+from .models import (
+    ACTIVE,
+    DEAD,
+    DISCONNECTED,
+    GRANTED,
+    PAUSED,
+    PUBLISHED,
+    Account,
+    ConnectionAttempt,
+    Delivery,
+    Grant,
+    User,
+)
+from .outside import now as present
+from .providers import PROVIDERS
+from .providers.base import App, Provider, Revoke, TokenSet
+from .providers.oauth2 import OAuth2Provider, connectable
+from .vault import Unreadable
+
+log = logging.getLogger("socialconsole.disconnections")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What disconnecting an account ends, and what stays."""
+
+    waiting: int
+    published: int
+    revokes: bool  # the permission is taken back at the platform too
+    siblings: int  # other connections that live by the same permission
+
+
+def pause(account: Account, user: User) -> None:
+    """Publish nothing for this account; the connection is kept alive."""
+    now = present()
+    with writing():
+        if account.state != ACTIVE:
+            return
+        account.state, account.state_since, account.state_by = PAUSED, now, actor(user)
+        deliveries.hold_account(account, f"Waits until {actor(user)} or someone else resumes the profile.", now)
+        audit.record("account.paused", "account", account.id, "Paused", workspace_id=account.workspace_id,
+                     name=account.display_name)
+
+
+def resume(account: Account, user: User) -> None:
+    """Publish again, what waited included if its window is still open."""
+    now = present()
+    with writing():
+        if account.state != PAUSED:
+            return
+        account.state, account.state_since, account.state_by = ACTIVE, now, actor(user)
+        deliveries.release_account(account, now)
+        audit.record("account.resumed", "account", account.id, "Resumed", workspace_id=account.workspace_id,
+                     name=account.display_name)
+
+
+def what_disconnect_loses(account: Account) -> Loss:
+    """What disconnecting would end, for the question before it."""
+    published = db.session.scalars(select(Delivery.id).where(Delivery.account_id == account.id,
+                                                             Delivery.state == PUBLISHED)).all()
+    others = _living_by(account)
+    provider = PROVIDERS[account.platform]
+    return Loss(deliveries.waiting(account), len(published),
+                provider.revoke_kind is not Revoke.NOT_OFFERED and not others, others)
+
+
+def _living_by(account: Account) -> int:
+    """How many other connections a revoke at the platform would end."""
+    if account.grant is None:
+        return 0
+    kin = len(accounts.siblings(account))
+    if PROVIDERS[account.platform].revoke_kind is Revoke.PERSON:
+        kin += len(others_living_by(account.grant.app_id, account.grant.person_id, account.grant.id))
+    return kin
+
+
+def others_living_by(app_id: str, person_id: str, but: str | None) -> list[Grant | ConnectionAttempt]:
+    """Other Grants of any workspace, and consents that wait to be confirmed, that a revoke for this person would kill.
+
+    A Grant whose own token ended may still feed Pages, whose tokens have no end but die with the permission.
+    """
+    lives = or_(Grant.state != DEAD, select(Account.id).where(
+        Account.grant_id == Grant.id, Account.state.in_((ACTIVE, PAUSED))).exists())
+    grants = [grant for grant in db.session.scalars(select(Grant).where(
+        Grant.app_id == app_id, Grant.person_id == person_id, Grant.access_sealed.is_not(None), lives))
+        if grant.id != but]
+    waiting = db.session.scalars(select(ConnectionAttempt).where(
+        ConnectionAttempt.app_id == app_id, ConnectionAttempt.person_id == person_id,
+        ConnectionAttempt.state == GRANTED))
+    return [*grants, *waiting]
+
+
+def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
+    """End a connection: tokens erased at once, the permission revoked where that harms nobody, history kept.
+
+    Returns what happened at the platform, in words.
+    """
+    now, provider = present(), connectable(account.platform)
+    with writing() as session:
+        session.refresh(account)
+        if account.state == DISCONNECTED:
+            return account.revoked_note
+        grant, others = account.grant, _living_by(account)
+        held = _open(grant)
+        facts = _facts(grant)
+        person = grant.person_id if grant is not None else ""
+        _erase(account, grant)
+        account.state, account.state_since, account.state_by = DISCONNECTED, now, actor(user)
+        account.revoked_note = _unsaid(provider)
+        if cancel_posts:
+            deliveries.cancel_account(account, actor(user), now)
+        else:
+            deliveries.hold_account(account, "Waits: the profile was disconnected. Connect it again to release it.",
+                                    now)
+        audit.record("account.disconnected", "account", account.id, "Disconnected, tokens erased",
+                     workspace_id=account.workspace_id, name=account.display_name)
+    note = _unsaid(provider)
+    if others:
+        note = (f"The permission at {provider.name} stays, because {others} other "
+                f"{'connection lives' if others == 1 else 'connections live'} by it. Remove it there yourself: "
+                f"{provider.revoke_where}.")
+    elif held is not None and facts is not None and provider.revoke_kind is not Revoke.NOT_OFFERED:
+        note = revoke(provider, facts, held, person)
+    with writing():
+        account.revoked_note = note
+        audit.record("account.revoked", "account", account.id, note, workspace_id=account.workspace_id,
+                     name=account.display_name)
+    return note
+
+
+def _facts(grant: Grant | None) -> App | None:
+    """The app of a Grant; None if its secret cannot be opened, which must not keep anybody from disconnecting."""
+    try:
+        return platform_apps.facts(grant.app) if grant is not None else None
+    except Unreadable:
+        return None
+
+
+def _open(grant: Grant | None) -> TokenSet | None:
+    try:
+        return tokens.read(grant) if grant is not None else None
+    except Unreadable:
+        return None
+
+
+def _erase(account: Account, grant: Grant | None) -> None:
+    """Erase the account's own token, and the Grant's when nobody else lives by it."""
+    tokens.store_own(account, None)
+    account.sync_due_at, account.reason, account.reason_text = None, "", ""
+    if grant is not None and not accounts.siblings(account):
+        tokens.erase(grant)
+
+
+def _unsaid(provider: Provider) -> str:
+    return f"{provider.name} offers no way to take the permission back from here. Remove it there: " \
+           f"{provider.revoke_where}." if provider.revoke_kind is Revoke.NOT_OFFERED else \
+           f"Not confirmed by {provider.name}. Remove it there to be sure: {provider.revoke_where}."
+
+
+def revoke(provider: OAuth2Provider, facts: App, held: TokenSet, person_id: str) -> str:
+    """Take the permission back at the platform; the answer in words."""
+    if provider.revoke_kind is Revoke.NOT_OFFERED:
+        return _unsaid(provider)
+    release()
+    try:
+        provider.revoke(facts, held, person_id)
+    except PlatformError as error:
+        log.info("revoke not confirmed", extra={"platform": provider.slug, "code": error.code})
+        return f"{provider.name} did not confirm that the permission is gone: {error.message} Remove it there to be " \
+               f"sure: {provider.revoke_where}."
+    return f"{provider.name} confirmed that the permission is gone."
