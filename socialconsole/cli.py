@@ -1,0 +1,174 @@
+"""The command `socialconsole`: run everything, or one part; set up; look after the installation."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from . import access, create_app, logs, outside, roles, start, workers
+from . import config as settings
+from .config import Config
+
+HELP = {
+    "run": "start everything: web, ticker, workers, embedded store and sandbox",
+    "web": "start only the web server",
+    "worker": "start only one worker",
+    "ticker": "start only the ticker",
+    "sandbox": "start only the sandbox",
+    "upgrade": "bring the database up to this version",
+    "check": "say what each setting is and what is wrong; shows no secret",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code: 0 done, 1 refused, 2 the settings or the database are wrong."""
+    given = _parser().parse_args(arguments)
+    os.umask(0o077)  # the database, its copies, the keys and the store are this user's alone
+    config = settings.read()
+    commands: dict[str, Callable[[], int]] = {
+        "run": lambda: start.run(config),
+        "web": lambda: _web(config),
+        "worker": lambda: _worker(config, given.number),
+        "ticker": lambda: _ticker(config),
+        "sandbox": lambda: _sandbox(config),
+        "upgrade": lambda: _upgrade(config),
+        "check": lambda: _check(config),
+        "setup": lambda: _setup(config, given),
+        "people": lambda: _reset_link(config, given.email),
+    }
+    return commands[given.command]()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="socialconsole", description="A console for the social profiles of a team.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, text in HELP.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name == "worker":
+            command.add_argument("--number", type=int, default=1,
+                                 help="odd: publishes first, even: renews first (default 1)")
+    setup = commands.add_parser("setup", help="create the first admin and workspace; does nothing if they exist")
+    setup.add_argument("--email", required=True)
+    setup.add_argument("--password-stdin", action="store_true", required=True,
+                       help="read the password from standard input")
+    setup.add_argument("--workspace", required=True, help="name of the first workspace")
+    setup.add_argument("--time-zone", default="UTC", help="such as Europe/Stockholm (default UTC)")
+    people = commands.add_parser("people", help="look after people").add_subparsers(dest="action", required=True,
+                                                                                    metavar="action")
+    reset = people.add_parser("reset-link", help="print a link with which somebody can set a new password")
+    reset.add_argument("--email", required=True)
+    return parser
+
+
+# ---------------------------------------------------------------- single parts
+
+
+def _web(config: Config) -> int:
+    problems = start.part_problems(config, wants_store=False)
+    if problems:
+        return start.say_problems(problems)
+    start.say_warnings(config)
+    logs.configure(config)
+    try:
+        listener = roles.listen("BIND", config.bind_host, config.bind_port)
+    except roles.PortBusy as error:
+        return start.say_refusal(error)
+    return roles.run_web(create_app(config), listener)
+
+
+def _worker(config: Config, number: int) -> int:
+    problems = start.part_problems(config, wants_store=True)
+    if problems:
+        return start.say_problems(problems)
+    logs.configure(config)
+    return workers.run_worker(create_app(config), number)
+
+
+def _ticker(config: Config) -> int:
+    problems = start.part_problems(config, wants_store=True)
+    if problems:
+        return start.say_problems(problems)
+    logs.configure(config)
+    return workers.run_ticker(create_app(config))
+
+
+def _sandbox(config: Config) -> int:
+    """The sandbox needs none of the console's keys, only its own address and a folder."""
+    problems = [problem for problem in config.problems if problem.startswith(("SANDBOX", "INSTANCE_PATH"))]
+    if problems:
+        return start.say_problems(problems)
+    settings.make_instance(config)
+    logs.configure(config)
+    try:
+        roles.listen("SANDBOX_BIND", config.sandbox_host, config.sandbox_port).close()
+    except roles.PortBusy as error:
+        return start.say_refusal(error)
+    return roles.run_sandbox(config)
+
+
+# ---------------------------------------------------------------- looking after the installation
+
+
+def _upgrade(config: Config) -> int:
+    problems = config.problems or start.database_problems(config, wants_current=False)
+    if problems:
+        return start.say_problems(problems)
+    copy = start.upgrade(config)
+    print("The database is up to date." + (f" A copy from before: {copy}" if copy else ""))
+    return start.OK
+
+
+def _check(config: Config) -> int:
+    for setting in settings.SETTINGS:
+        print(f"{setting.name:22} {_shown(config, setting):40} ({config.source[setting.name]})")
+    start.say_warnings(config)
+    problems = config.problems or start.database_problems(config, wants_current=False)
+    return start.say_problems(problems) if problems else start.OK
+
+
+def _shown(config: Config, setting: settings.Setting) -> str:
+    if setting.secret:
+        return "not set" if config.source[setting.name] == "default" else "set, not shown"
+    return config.shown[setting.name]
+
+
+def _setup(config: Config, given: argparse.Namespace) -> int:
+    config = start.first_keys(config)
+    problems = config.problems or start.database_problems(config, wants_current=False)
+    if problems:
+        return start.say_problems(problems)
+    start.upgrade(config)
+    password = sys.stdin.readline().rstrip("\r\n")
+    with create_app(config).app_context():
+        if access.is_set_up():
+            return _say("Social Console is set up already. Nothing was changed.")
+        try:
+            access.set_up(given.email, password, given.workspace, given.time_zone, outside.now())
+        except access.Invalid as error:
+            return _refuse(*error.errors.values())
+    return _say(f"Social Console is set up. Sign in at {config.public_url}")
+
+
+def _reset_link(config: Config, email: str) -> int:
+    problems = start.part_problems(config, wants_store=False)
+    if problems:
+        return start.say_problems(problems)
+    with create_app(config).app_context():
+        try:
+            return _say(access.reset_link(email))
+        except access.UnknownPerson as error:
+            return _refuse(str(error))
+
+
+def _refuse(*reasons: str) -> int:
+    print(*reasons, sep="\n", file=sys.stderr)
+    return start.REFUSED
+
+
+def _say(text: str) -> int:
+    print(text)
+    return start.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())
