@@ -1,0 +1,38 @@
+"""The web: its blueprints, and what happens around each request, in this order."""
+
+from flask import Flask
+
+from .. import access
+from . import (
+    accounts,
+    activity,
+    connect,
+    errors,
+    frame,
+    guard,
+    health,
+    people,
+    platform_apps,
+    posts,
+    redirects,
+    setup,
+    sign_in,
+)
+
+BLUEPRINTS = (
+    health.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp, connect.bp, posts.bp,
+    redirects.bp,
+)
+
+
+def register(app: Flask) -> None:
+    """Add all pages, their frame, their guards and the error pages to the app."""
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    frame.init_app(app)
+    errors.init_app(app)
+    # The form token is checked last: a stranger learns nothing from it, and a signed-out person is asked to sign in.
+    checks = app.before_request_funcs.setdefault(None, [])
+    checks[:0] = [guard.check_host, access.find_login, access.check_permission, guard.check_origin]
+    app.after_request(guard.finish)
+    guard.behind_proxy(app)

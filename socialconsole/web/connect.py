@@ -1,0 +1,190 @@
+"""Connect and Reconnect: out to the platform, back through the callback, and our own page that asks before anything
+is stored.
+
+The callback never renders: it answers with an address that carries no code and no state, so that neither stays in
+the history of the browser.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, current_app, flash, g, make_response, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from .. import access, accounts, connections, outside
+from ..access import requires
+from ..extensions import db
+from ..models import DISCONNECTED, EXPIRED, FINISHED, GRANTED, STARTED, Account, ConnectionAttempt
+from ..providers import PROVIDERS
+from ..providers import provider as provider_of
+from . import words
+from .page import show
+
+bp = Blueprint("connect", __name__)
+
+COOKIE = "console_connect"
+COOKIE_SECONDS = 3600
+SEARCH_FROM = 9  # a search field only helps a longer list
+HINT_AFTER_SECONDS = 120
+
+
+# ---------------------------------------------------------------- out
+
+
+@bp.post("/w/<workspace_id>/connect/<platform>")
+@requires("connect")
+def begin(workspace_id: str, platform: str) -> ResponseReturnValue:
+    """Send the person to the platform's consent page."""
+    return _leave(platform, None)
+
+
+@bp.post("/w/<workspace_id>/profiles/<account_id>/reconnect")
+@requires("reconnect")
+def reconnect(workspace_id: str, account_id: str) -> ResponseReturnValue:
+    """Send the person to the platform again, for a profile that is known already."""
+    account = accounts.account(g.workspace, account_id)
+    if account.state == DISCONNECTED and not access.may("connect"):
+        abort(403)  # an owner ended this connection, so an owner begins it anew
+    return _leave(account.platform, account)
+
+
+def _leave(platform: str, account: Account | None) -> ResponseReturnValue:
+    if platform not in PROVIDERS:
+        abort(404)
+    browser = _browser() or outside.secret()
+    try:
+        app = connections.offered(platform)
+        there = connections.begin(app, g.workspace, g.user, g.login, browser, account=account)
+    except connections.NotOffered as problem:
+        abort(409, str(problem))
+    answer = make_response(redirect(there, 303))
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    _remember(answer, browser)
+    return answer
+
+
+def _is_https() -> bool:
+    return bool(current_app.extensions["config"].https)
+
+
+def _cookie_name() -> str:
+    return f"__Host-{COOKIE}" if _is_https() else COOKIE
+
+
+def _browser() -> str | None:
+    """What ties an attempt to this browser; kept while several connections run side by side in two tabs."""
+    value = request.cookies.get(_cookie_name(), "")
+    return value if 40 <= len(value) <= 100 else None
+
+
+def _remember(answer: Response, browser: str) -> None:
+    # Lax, not Strict: the platform sends the person back from another site, and the cookie must come along.
+    answer.set_cookie(_cookie_name(), browser, max_age=COOKIE_SECONDS, httponly=True, samesite="Lax",
+                      secure=_is_https(), path=access.cookie_path())
+
+
+# ---------------------------------------------------------------- back
+
+
+@bp.get("/api/connect/<segment>/callback")
+@bp.get("/api/connect/<segment>/callback/")  # an override may end in a slash, where a portal insists on one
+@requires("public")
+def callback(segment: str) -> ResponseReturnValue:
+    """Where the platform sends the person back; leads on to our own page."""
+    try:
+        attempt = connections.finish(segment, request.args, g.login, _browser())
+    except connections.UnknownAttempt:
+        return _not_ours(words.UNKNOWN_ATTEMPT, 400)
+    except connections.WrongBrowser:
+        return _not_ours(words.WRONG_BROWSER, 403)
+    answer = make_response(redirect(
+        url_for(".attempt", workspace_id=attempt.workspace_id, attempt_id=attempt.id), 303))
+    return _leave_no_trace(answer)
+
+
+def _not_ours(outcome: words.Outcome, status: int) -> ResponseReturnValue:
+    # Shown as to a signed-out person: the frame writes the address of the page into its forms, code and state too.
+    g.user = None
+    return _leave_no_trace(make_response(show("connect_result.html", None, status, outcome=outcome, attempt=None)))
+
+
+def _leave_no_trace(answer: Response) -> Response:
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+# ---------------------------------------------------------------- our own page
+
+
+@bp.get("/w/<workspace_id>/connect/<attempt_id>")
+@requires("reconnect")
+def attempt(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
+    """What came of a consent: the question, the result, or why it failed. May be reloaded at any time."""
+    return _page(connections.attempt(g.workspace, attempt_id, g.user))
+
+
+@bp.post("/w/<workspace_id>/connect/<attempt_id>/confirm")
+@requires("reconnect")
+def confirm(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
+    """Store the chosen profiles; sending it twice connects once."""
+    found = connections.attempt(g.workspace, attempt_id, g.user)
+    as_new = request.form.get("as_new") == "yes"
+    if (as_new or not found.account_id) and not access.may("connect"):
+        abort(403)
+    if found.state not in (GRANTED, FINISHED) or connections.is_late(found, outside.now()):
+        return _page(found, 409)
+    chosen = request.form.getlist("profiles")
+    if found.state == GRANTED and not chosen:
+        return _page(found, 422, "Choose at least one profile, or cancel.")
+    try:
+        connections.confirm(found, chosen, g.user, as_new=as_new, may_add=access.may("connect"))
+    except connections.AnotherProfile:
+        return _page(found, 409)
+    except connections.NotOffered as problem:
+        return _page(found, 409, str(problem))
+    return redirect(url_for(".attempt", workspace_id=workspace_id, attempt_id=attempt_id), 303)
+
+
+@bp.post("/w/<workspace_id>/connect/<attempt_id>/cancel")
+@requires("reconnect")
+def cancel(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
+    """Say no on our page: nothing is stored, and the permission is taken back where that harms nobody."""
+    found = connections.attempt(g.workspace, attempt_id, g.user)
+    if found.state == FINISHED:
+        return _page(found, 409, "This was confirmed already. Disconnect the profile to end it.")
+    if found.state in (STARTED, GRANTED):
+        connections.refuse(found, g.user)
+    flash("Nothing was connected. The permission was dropped.")
+    return redirect(url_for("accounts.index", workspace_id=workspace_id), 303)
+
+
+def _page(found: ConnectionAttempt, status: int = 200, problem: str = "") -> ResponseReturnValue:
+    late = connections.is_late(found, outside.now())
+    if found.state == GRANTED and not late:
+        return show("choose.html", None, status, **_choice(found, problem))
+    state = EXPIRED if late else found.state
+    provider = provider_of(found.platform)
+    made = [account for account in (db.session.get(Account, one) for one in found.result_ids) if account]
+    waited = (outside.now() - found.created_at).total_seconds()
+    return show("connect_result.html", "status", status, attempt=found, state=state, provider=provider,
+                outcome=words.OUTCOMES[state], made=made, problem=problem, words=words,
+                hints=words.HINTS if state == STARTED and waited > HINT_AFTER_SECONDS else (),
+                again=_again(found))
+
+
+def _again(found: ConnectionAttempt) -> str:
+    """Where "Start again" posts to."""
+    if found.account_id:
+        return url_for(".reconnect", workspace_id=found.workspace_id, account_id=found.account_id)
+    return url_for(".begin", workspace_id=found.workspace_id, platform=found.platform)
+
+
+def _choice(found: ConnectionAttempt, problem: str) -> dict[str, Any]:
+    choices = connections.choices(found)
+    ticked = set(request.form.getlist("profiles"))
+    return {
+        "attempt": found, "provider": provider_of(found.platform), "choices": choices,
+        "ticked": ticked or {choice.profile.platform_user_id for choice in choices if choice.ticked},
+        "person": connections.person_name(found), "missing": connections.missing(found),
+        "other": connections.reconnects_another(found), "problem": problem, "again": _again(found),
+        "searchable": len(choices) >= SEARCH_FROM, "may_add": access.may("connect")}
