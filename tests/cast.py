@@ -1,0 +1,131 @@
+"""The people of the tests: Alice owns, Bob edits, Vera looks, Charlie is a stranger in every test of access."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from socialconsole import outside, passwords
+from socialconsole.database import writing
+from socialconsole.models import (
+    EDITOR,
+    OWNER,
+    VIEWER,
+    Account,
+    ConnectionAttempt,
+    Delivery,
+    Grant,
+    Membership,
+    PlatformApp,
+    Post,
+    User,
+    Workspace,
+)
+
+START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+PASSWORD = "correct horse battery"
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self.at = at
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def advance(self, **length: float) -> datetime:
+        """Move it on, and return the new time."""
+        self.at += timedelta(**length)
+        return self.at
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who can sign in."""
+
+    id: str
+    email: str
+    name: str
+    password: str = PASSWORD
+
+
+@dataclass(frozen=True)
+class Place:
+    """A workspace."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Everybody, and the two workspaces: `bakery` of Alice, Bob and Vera, `cycles` of Charlie."""
+
+    alice: Person  # owner of the bakery and platform admin
+    bob: Person  # editor of the bakery
+    vera: Person  # viewer of the bakery
+    charlie: Person  # owner of the other workspace
+    root: Person  # platform admin without any workspace
+    bakery: Place
+    cycles: Place
+
+
+@cache
+def password_hash() -> str:
+    """The stored form of everybody's password; made once, since it takes its time."""
+    return passwords.hashed(PASSWORD)
+
+
+def make_cast() -> Cast:
+    """Write everybody into the database; inside an app context."""
+    now = outside.now()
+    people = {name: Person(f"usr_{name}", f"{name}@example.com", name.capitalize())
+              for name in ("alice", "bob", "vera", "charlie", "root")}
+    bakery, cycles = Place("wsp_bakery", "Harbour Bakery"), Place("wsp_cycles", "Linden Cycles")
+    with writing() as session:
+        for name, person in people.items():
+            session.add(User(id=person.id, email=person.email, name=person.name, password_hash=password_hash(),
+                             is_platform_admin=name in ("alice", "root"), created_at=now))
+        session.add_all((Workspace(id=bakery.id, name=bakery.name, time_zone="Europe/Stockholm", created_at=now),
+                         Workspace(id=cycles.id, name=cycles.name, time_zone="UTC", created_at=now)))
+        session.flush()
+        members = ((bakery, "alice", OWNER), (bakery, "bob", EDITOR), (bakery, "vera", VIEWER),
+                   (cycles, "charlie", OWNER))
+        session.add_all(Membership(workspace_id=place.id, user_id=people[name].id, role=role)
+                        for place, name, role in members)
+    return Cast(**people, bakery=bakery, cycles=cycles)
+
+
+@dataclass(frozen=True)
+class Things:
+    """Rows of the bakery, one of each kind that an address can name."""
+
+    account_id: str = "acc_bread"
+    attempt_id: str = "att_bread"
+    post_id: str = "pst_bread"
+    delivery_id: str = "dlv_bread"
+    platform: str = "twitter"
+
+
+def make_things(cast: Cast) -> Things:
+    """Write a platform that is on, and an account, a post and a connection of the bakery; inside an app context."""
+    now, things, bakery = outside.now(), Things(), cast.bakery.id
+    with writing() as session:
+        app = PlatformApp(id="app_bread", platform=things.platform, segment=things.platform, client_id="client",
+                          secret_sealed=b"-", is_on=True, created_at=now, updated_at=now)
+        grant = Grant(id="grt_bread", workspace_id=bakery, platform=things.platform, app=app, app_generation=1,
+                      person_id="42", granted_at=now, access_expires_at=now + timedelta(hours=2))
+        account = Account(id=things.account_id, workspace_id=bakery, platform=things.platform, grant=grant,
+                          platform_user_id="42", username="bread", display_name="Fresh Bread", state_since=now,
+                          connected_at=now, avatar=b"\x89PNG", avatar_type="image/png")
+        post = Post(id=things.post_id, workspace_id=bakery, author_id=cast.alice.id, text="Secret recipe", due_at=now,
+                    form_nonce="nonce", created_at=now)
+        session.add_all((app, grant, account, post))
+        session.add(Delivery(id=things.delivery_id, workspace_id=bakery, post=post, account=account, state="missed",
+                             scheduled_for=now))
+        session.add(ConnectionAttempt(
+            id=things.attempt_id, state_hash="-", browser_hash="-", platform=things.platform, app=app, app_generation=1,
+            workspace_id=bakery, user_id=cast.alice.id, login_id="log", redirect_uri="", scopes_asked="",
+            state="declined", created_at=now, expires_at=now + timedelta(minutes=10)))
+    return things

@@ -1,0 +1,219 @@
+"""Transactions that lose nothing, tables that follow the models, and keys that must fit before anything starts."""
+
+import hashlib
+import shutil
+import stat
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import select, text, update
+
+from socialconsole import config as settings
+from socialconsole import create_app, database, keys, migrating
+from socialconsole.database import OpenTransaction, writing
+from socialconsole.extensions import db
+from socialconsole.models import Base, Installation, PlatformApp, Workspace
+from socialconsole.vault import Vault
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+
+
+def environ(folder, **more):
+    made = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("SECRET_KEY", "TOKEN_ENCRYPTION_KEY")}
+    return {"INSTANCE_PATH": str(folder), **made, **more}
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """Settings of a console whose database does not exist yet."""
+    return settings.read(environ(tmp_path), tmp_path)
+
+
+@pytest.fixture
+def context(fresh):
+    """An app on a migrated database, its context pushed."""
+    migrating.upgrade(fresh, NOW)
+    app = create_app(fresh)
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def workspace(number):
+    return Workspace(id=f"wsp_{number}", name="-", created_at=NOW)
+
+
+class TestWriting:
+    def test_what_is_written_is_there_for_another_connection(self, context):
+        with writing() as session:
+            session.add(workspace(1))
+        with context.app_context():
+            assert db.session.get(Workspace, "wsp_1") is not None
+
+    def test_an_error_takes_everything_back(self, context):
+        with pytest.raises(ZeroDivisionError), writing() as session:
+            session.add(workspace(1))
+            session.flush()
+            raise ZeroDivisionError
+        assert db.session.get(Workspace, "wsp_1") is None
+
+    def test_a_change_outside_is_refused(self, context):
+        db.session.add(workspace(1))
+        with pytest.raises(OpenTransaction):
+            db.session.commit()
+        db.session.rollback()
+        with pytest.raises(OpenTransaction):
+            db.session.execute(update(Workspace).values(name="x"))
+
+    def test_it_may_be_nested_and_is_one_transaction(self, context):
+        with pytest.raises(ZeroDivisionError), writing() as outer:
+            with writing() as inner:
+                assert inner is outer
+                inner.add(workspace(1))
+            raise ZeroDivisionError
+        assert db.session.get(Workspace, "wsp_1") is None
+
+    def test_inside_everything_is_read_afresh(self, context):
+        with writing() as session:
+            session.add(workspace(1))
+        mine = db.session.get_one(Workspace, "wsp_1")
+        with context.app_context(), writing() as other:
+            other.get_one(Workspace, "wsp_1").name = "changed elsewhere"
+        with writing():
+            assert mine.name == "changed elsewhere"
+
+    def test_increments_from_many_threads_are_all_kept(self, context):
+        with writing() as session:
+            session.add(Workspace(id="wsp_n", name="-", created_at=NOW, window_minutes=0))
+
+        def count_up():
+            with context.app_context():
+                for _ in range(25):
+                    with writing() as session:
+                        row = session.get_one(Workspace, "wsp_n")
+                        row.window_minutes = row.window_minutes + 1
+                db.session.remove()
+
+        threads = [threading.Thread(target=count_up) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        db.session.expire_all()
+        assert db.session.get_one(Workspace, "wsp_n").window_minutes == 100
+
+    def test_a_platform_is_not_called_with_a_write_open_and_a_read_is_ended_before_it_is(self, context):
+        db.session.get(Workspace, "wsp_1")
+        assert db.session().in_transaction()
+        database.refuse_open_transaction()
+        assert not db.session().in_transaction()
+        with writing(), pytest.raises(OpenTransaction):
+            database.refuse_open_transaction()
+
+    def test_sqlite_keeps_foreign_keys_and_syncs_each_commit(self, context):
+        pragma = {name: db.session.execute(text(f"PRAGMA {name}")).scalar() for name in ("foreign_keys", "synchronous",
+                                                                                         "journal_mode")}
+        assert pragma["foreign_keys"] == 1 and pragma["synchronous"] == 2
+        module = db.engine.dialect.dbapi
+        assert pragma["journal_mode"] == ("wal" if module.sqlite_version_info >= database.WAL_IS_SAFE else "truncate")
+
+    def test_an_instant_without_zone_is_refused(self, context):
+        with pytest.raises(Exception, match="without a time zone"), writing() as session:
+            session.add(Workspace(id="wsp_z", name="-", created_at=datetime(2026, 1, 1)))
+            session.flush()
+
+
+class TestMigrating:
+    def test_the_migrations_make_just_the_tables_of_the_models(self, context):
+        with db.engine.connect() as connection:
+            seen = MigrationContext.configure(connection, opts={"render_as_batch": True})
+            assert compare_metadata(seen, Base.metadata) == []
+
+    def test_the_file_is_for_its_owner_only(self, context, fresh):
+        assert stat.S_IMODE(database.sqlite_path(fresh).stat().st_mode) == 0o600
+
+    def test_an_empty_folder_wants_an_upgrade_and_says_so(self, fresh):
+        assert "socialconsole upgrade" in migrating.problems(fresh)[0]
+        assert migrating.problems(fresh, wants_current=False) == []
+
+    def test_a_second_upgrade_changes_and_copies_nothing(self, context, fresh, tmp_path):
+        assert migrating.problems(fresh) == []
+        assert migrating.upgrade(fresh, NOW) is None
+        assert not list(tmp_path.glob("*before*"))
+
+    def test_a_database_of_a_newer_version_is_refused(self, context, fresh):
+        with writing() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        assert "newer version" in migrating.problems(fresh, wants_current=False)[0]
+
+    def test_an_older_database_is_copied_before_it_is_changed(self, context, fresh, tmp_path, monkeypatch):
+        with writing() as session:
+            session.add(workspace(1))
+        # A later migration, beside the real ones.
+        scripts = tmp_path / "migrations"
+        shutil.copytree(migrating.MIGRATIONS, scripts)
+        (scripts / "versions" / "0002_later.py").write_text(
+            "from alembic import op\nimport sqlalchemy as sa\nrevision = '0002'\ndown_revision = '0001'\n"
+            "def upgrade():\n    op.add_column('workspace', sa.Column('colour', sa.String(9)))\n")
+        monkeypatch.setattr(migrating, "MIGRATIONS", scripts)
+        copy = migrating.upgrade(fresh, NOW)
+        assert copy is not None and copy.name == "console-before-20261121-093000.db"
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        kept = settings.read(environ(tmp_path, DATABASE_URL=f"sqlite:///{copy}"), tmp_path)
+        assert (database.revision(kept), database.revision(fresh)) == ("0001", "0002")
+        assert db.session.scalars(select(Workspace.id)).all() == ["wsp_1"]
+
+    def test_a_migration_that_breaks_off_leaves_the_database_as_it_was(self, context, fresh, tmp_path, monkeypatch):
+        scripts = tmp_path / "migrations"
+        shutil.copytree(migrating.MIGRATIONS, scripts)
+        (scripts / "versions" / "0002_broken.py").write_text(
+            "from alembic import op\nimport sqlalchemy as sa\nrevision = '0002'\ndown_revision = '0001'\n"
+            "def upgrade():\n    op.add_column('workspace', sa.Column('colour', sa.String(9)))\n"
+            "    raise OSError('x')\n")
+        monkeypatch.setattr(migrating, "MIGRATIONS", scripts)
+        with pytest.raises(OSError, match="x"):
+            migrating.upgrade(fresh, NOW)
+        assert database.revision(fresh) == "0001"
+        columns = db.session.execute(text("PRAGMA table_info(workspace)")).all()
+        assert "colour" not in [column[1] for column in columns]
+
+
+class TestKeys:
+    def test_the_keys_of_the_first_start_fit_later(self, context, fresh):
+        keys.plant(fresh)
+        keys.plant(fresh)
+        assert keys.problems(fresh) == []
+
+    def test_other_keys_are_refused_in_words_and_change_nothing(self, context, fresh, tmp_path):
+        keys.plant(fresh)
+        before = db.session.scalar(select(Installation.sealed))
+        other = settings.read(environ(tmp_path, TOKEN_ENCRYPTION_KEY=hashlib.sha256(b"other").hexdigest()), tmp_path)
+        keys.plant(other)
+        assert "TOKEN_ENCRYPTION_KEY does not open" in keys.problems(other)[0]
+        db.session.commit()
+        assert db.session.scalar(select(Installation.sealed)) == before
+
+    def test_one_row_of_a_key_that_is_gone_stops_the_start_though_the_rest_fits(self, context, fresh, tmp_path):
+        keys.plant(fresh)
+        older = Vault([hashlib.sha256(b"older").hexdigest()])
+        with writing() as session:
+            session.add(PlatformApp(platform="twitter", segment="twitter", client_id="c", created_at=NOW,
+                                    updated_at=NOW, secret_sealed=older.seal("s", "the record")))
+        db.session.commit()
+        assert "1 sealed rows" in keys.problems(fresh)[0]
+
+    def test_the_known_value_follows_the_newest_key_so_that_the_old_one_can_go(self, context, fresh, tmp_path):
+        keys.plant(fresh)
+        newer = hashlib.sha256(b"new").hexdigest()
+        both = settings.read(environ(tmp_path, TOKEN_ENCRYPTION_KEY=f"{newer},{fresh.token_keys[0]}"), tmp_path)
+        keys.plant(both)
+        assert keys.problems(settings.read(environ(tmp_path, TOKEN_ENCRYPTION_KEY=newer), tmp_path)) == []
+
+    def test_a_new_key_before_the_old_one_fits(self, context, fresh, tmp_path):
+        keys.plant(fresh)
+        ring = f"{hashlib.sha256(b'new').hexdigest()},{fresh.token_keys[0]}"
+        assert keys.problems(settings.read(environ(tmp_path, TOKEN_ENCRYPTION_KEY=ring), tmp_path)) == []
