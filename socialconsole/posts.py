@@ -15,6 +15,7 @@ from .database import writing
 from .extensions import db
 from .models import (
     ACTIVE,
+    CANCELLED,
     DISCONNECTED,
     FAILED,
     FINAL,
@@ -38,10 +39,11 @@ from .models import (
 from .outside import now as present
 from .providers import provider as provider_of
 from .providers.oauth2 import connectable
-from .times import Nonexistent, local, to_utc
+from .times import Nonexistent, ago, local, to_utc
 
 LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 LONGEST_TEXT = 70_000
+SAME_WITHIN = timedelta(minutes=15)
 FARTHEST = timedelta(days=5 * 366)
 NEEDS_PERSON = (HELD, UNCONFIRMED, FAILED, MISSED)
 ON_ITS_WAY = (PREPARING, PROCESSING, PUBLISHING, SENT)
@@ -140,10 +142,11 @@ def wall_and_instant(wall_time: str, workspace: Workspace, now: datetime) -> tup
 
 
 def schedule(workspace: Workspace, user: User, text: str, account_ids: Sequence[str], *, when: str, wall_time: str,
-             nonce: str) -> Post:
+             nonce: str, again: bool = False) -> Post:
     """Write a post and one delivery for each account. The same nonce twice gives the first post.
 
-    Raises Invalid with a sentence for each field (`text`, `accounts`, `wall_time`).
+    Raises Invalid with a sentence for each field (`text`, `accounts`, `wall_time`), or for `again` where the very same
+    text was written a moment ago, as after the browser's Back, and nobody said to send it once more.
     """
     now, text = present(), text.replace("\r\n", "\n").strip()
     first = by_nonce(workspace, nonce)
@@ -157,6 +160,8 @@ def schedule(workspace: Workspace, user: User, text: str, account_ids: Sequence[
             wall, due_at = wall_and_instant(wall_time, workspace, now)
         except Invalid as error:
             errors |= error.errors
+    if not errors and not again:
+        errors |= _repeated(text, chosen, now)
     if errors:
         raise Invalid(errors)
     return _write(workspace, user, text, chosen, wall, due_at, nonce, now)
@@ -182,6 +187,18 @@ def _text_errors(text: str, chosen: Sequence[Account]) -> dict[str, str]:
         elif one.problem and text:
             errors.setdefault("text", one.problem)
     return errors
+
+
+def _repeated(text: str, chosen: Sequence[Account], now: datetime) -> dict[str, str]:
+    """What to ask when the same text was just written to one of the same accounts."""
+    earlier = db.session.scalar(
+        select(Delivery).join(Post).where(
+            Delivery.account_id.in_([account.id for account in chosen]), Delivery.state != CANCELLED, Post.text == text,
+            Post.created_at > now - SAME_WITHIN).order_by(Post.created_at.desc()).limit(1))
+    if earlier is None:
+        return {}
+    return {"again": f"You wrote this very text to {earlier.account.display_name} {ago(earlier.post.created_at, now)}. "
+                     "Tick the box to send it once more."}
 
 
 def _write(workspace: Workspace, user: User, text: str, chosen: Sequence[Account], wall: str, due_at: datetime,

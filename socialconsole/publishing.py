@@ -49,7 +49,7 @@ from .times import exact
 
 log = logging.getLogger("socialconsole.publishing")
 
-LEASE = timedelta(seconds=180)  # far above what one delivery's calls can take
+LEASE = timedelta(seconds=120)  # far above what one delivery's calls can take
 MOST_ATTEMPTS = 6
 LOOKS = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5))  # pauses between looks
 PROBE_AFTER = timedelta(minutes=15)
@@ -371,6 +371,7 @@ def reschedule(delivery: Delivery, user: User, wall_time: str) -> None:
         workspace = session.get_one(Workspace, delivery.workspace_id)
         _, at = wall_and_instant(wall_time, workspace, now)
         delivery.scheduled_for, delivery.attempts = at, 0
+        delivery.post.state = SCHEDULED  # a cancelled post comes back with its first delivery
         move(delivery, SCHEDULED, f"{actor(user)} moved it to {exact(at, workspace.time_zone)}.", now, due_at=at,
              by=actor(user))
         _said(delivery, "rescheduled", f"Moved to {exact(at, workspace.time_zone)}")

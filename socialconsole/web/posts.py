@@ -53,7 +53,7 @@ def create(workspace_id: str) -> ResponseReturnValue:
         _refuse_idle_time()
         post = posts.schedule(
             g.workspace, g.user, form.get("text", ""), form.getlist("accounts"), when=_when(),
-            wall_time=form.get("wall_time", ""), nonce=form.get("nonce", ""))
+            wall_time=form.get("wall_time", ""), nonce=form.get("nonce", ""), again=form.get("again") == "yes")
     except Invalid as problem:
         return invalid("compose.html", "form", **{**_typed(), "errors": problem.errors})
     return redirect(url_for(".post", workspace_id=workspace_id, post_id=post.id), 303)
@@ -199,7 +199,14 @@ def act(workspace_id: str, post_id: str, delivery_id: str, action: str) -> Respo
 
 def _question(delivery: Delivery, wanted: words.Action) -> dict[str, Any]:
     return {"action": wanted, "delivery": delivery, "errors": {}, "every": "",
-            "wall_time": request.form.get("wall_time") or _next_hour()}
+            "wall_time": request.form.get("wall_time") or _own_time(delivery)}
+
+
+def _own_time(delivery: Delivery) -> str:
+    """The time a delivery has now, as a form proposes it; the next hour where that has passed."""
+    if delivery.scheduled_for <= outside.now():
+        return _next_hour()
+    return f"{times.local(delivery.scheduled_for, g.workspace.time_zone):%Y-%m-%dT%H:%M}"
 
 
 def _delivery(post_id: str, delivery_id: str) -> Delivery:

@@ -76,6 +76,7 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     UNCONFIRMED: (CHECK_AGAIN, MARK_PUBLISHED, PUBLISH_AGAIN),
     MISSED: (RESCHEDULE, PUBLISH_NOW, CANCEL),
     FAILED: (RETRY, CANCEL),
+    CANCELLED: (RESCHEDULE,),
 }
 BY_SLUG = {action.slug: action for actions in ACTIONS.values() for action in actions}
 
@@ -175,6 +176,7 @@ ACCOUNT_REASONS = {
 }
 NEEDS_A_PERSON = ("token_expired", "limited", "expiring")
 STATUS_ORDER = ("token_expired", "limited", "expiring", "active", "paused", "disconnected")
+SWITCHED_OFF = "{platform} is switched off in this console. Posts to this profile wait until an admin turns it on."
 NEVER_ENDS = "This access has no end date."
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 

@@ -141,6 +141,12 @@ class House:
         with self.app.app_context():
             return db.session.get_one(kind, row_id)
 
+    def newest(self) -> tuple[str, str]:
+        """The ids of the newest post and its delivery."""
+        with self.app.app_context():
+            found = db.session.query(Delivery).order_by(Delivery.id.desc()).limit(1).one()
+            return found.post_id, found.id
+
     def count(self, kind: type[Any]) -> int:
         """How many rows of a table there are."""
         with self.app.app_context():

@@ -131,7 +131,7 @@ BUTTONS = {
     UNCONFIRMED: {"check-again", "mark-published", "publish-again"},
     MISSED: {"reschedule", "retry", "cancel"},
     FAILED: {"retry", "cancel"},
-    CANCELLED: set(),
+    CANCELLED: {"reschedule"},
 }
 
 
@@ -300,3 +300,31 @@ def test_a_time_that_was_typed_while_now_is_ticked_publishes_nothing(house: Hous
     assert 'value="2026-11-25T06:00"' in page.text and 'value="2026-11-21T11:00"' in page.text
     assert house.count(Post) == 0
     assert house.post("/compose", said | {"wall_time": "2026-11-21T11:00"}).status_code == 303
+
+
+def test_back_and_the_same_text_again_asks_before_it_sends_twice(house: House) -> None:
+    account = house.account()
+    said = {"text": "Buns", "accounts": account, "when": "now"}
+    assert house.post("/compose", said | {"nonce": "first"}).status_code == 303
+    page = house.post("/compose", said | {"nonce": "after-back"})
+    assert page.status_code == 422 and "You wrote this very text" in words(page) and "Buns</textarea>" in page.text
+    assert house.count(Post) == 1
+    assert house.post("/compose", said | {"nonce": "after-back", "again": "yes"}).status_code == 303
+    assert house.post("/compose", said | {"nonce": "other", "text": "Other buns"}).status_code == 303
+    house.clock.advance(minutes=16)
+    assert house.post("/compose", said | {"nonce": "later"}).status_code == 303
+
+
+def test_rescheduling_proposes_the_time_it_has(house: House) -> None:
+    account = house.account()
+    house.post("/compose", {"text": "Buns", "accounts": account, "when": "later", "wall_time": "2026-11-25T06:15",
+                            "nonce": "n"})
+    post, delivery = house.newest()
+    assert 'value="2026-11-25T06:15"' in house.get(f"/posts/{post}/{delivery}/reschedule").text
+
+
+def test_a_cancelled_post_comes_back_when_it_is_rescheduled(house: House) -> None:
+    post, delivery = house.delivery(SCHEDULED)
+    house.post(f"/posts/{post}/{delivery}/cancel")
+    house.post(f"/posts/{post}/{delivery}/reschedule", {"wall_time": "2026-11-25T06:15"})
+    assert house.row(Delivery, delivery).state == SCHEDULED and house.row(Post, post).state == SCHEDULED
