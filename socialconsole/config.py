@@ -39,8 +39,8 @@ SETTINGS: tuple[Setting, ...] = (
             "it may carry a port and a path."),
     Setting("BIND", "127.0.0.1:8000", "The address and port the web server listens on."),
     Setting("INSTANCE_PATH", "instance", "The folder for the database, the keys and the embedded store."),
-    Setting("DATABASE_URL", "", "SQLite or PostgreSQL, as an SQLAlchemy address. Empty: SQLite in the "
-            "instance folder.", secret=True),
+    Setting("DATABASE_URL", "", "The database, as an SQLAlchemy address. Empty: SQLite in the instance folder. "
+            "Another one needs its driver installed beside the console.", secret=True),
     Setting("REDIS_URL", "", "A Redis or Valkey server. Empty: the embedded one, without a TCP port.",
             secret=True),
     Setting("SECRET_KEY", "", "Signs short-lived values such as form tokens; at least 32 characters. "

@@ -151,6 +151,8 @@ def _run_locked(config: Config) -> int:
         roles.listen("SANDBOX_BIND", config.sandbox_host, config.sandbox_port).close()
     if config.embedded_store:
         store.binary()
+    elif not processes.in_child(lambda: store.wait(config, STORE_SECONDS)):
+        return say_problems([NO_STORE])
     prepared = processes.in_child(lambda: prepare(config))
     if prepared["problems"]:
         return say_problems(prepared["problems"])

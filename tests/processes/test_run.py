@@ -172,3 +172,10 @@ def test_check_shows_where_each_setting_comes_from_and_no_secret(tmp_path: Path)
     assert shown.returncode == 2 and "hush" not in shown.stdout + shown.stderr
     assert console.url in shown.stdout and "(environment)" in shown.stdout and "(default)" in shown.stdout
     assert "SECRET_KEY is too short" in shown.stderr
+
+
+def test_a_store_that_does_not_answer_stops_the_start_in_words(tmp_path: Path) -> None:
+    console = Console(tmp_path / "instance", REDIS_URL="redis://127.0.0.1:1/0")
+    refused = subprocess.run([*COMMAND, "run"], cwd=ROOT, env=console.environ, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2 and "REDIS_URL" in refused.stderr and "Traceback" not in refused.stderr
+    assert console.get("/healthz")[0] == 0
