@@ -102,7 +102,7 @@ def wanted_scopes(found: Account) -> tuple[Scope, ...]:
 def scopes(found: Account) -> list[ScopeAnswer]:
     """Each permission asked for and what the platform answered."""
     grant = found.grant
-    if grant is None:
+    if grant is None or found.state == DISCONNECTED:
         return []
     given = None if grant.scopes_granted is None else set(grant.scopes_granted)
     return [ScopeAnswer(scope.name, scope.purpose,

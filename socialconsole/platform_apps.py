@@ -225,6 +225,9 @@ def _standing(provider: Provider, app: PlatformApp | None, why_not: str) -> tupl
         return ON, "On", "Tenants can connect it." + _with_sandbox(app)
     if why_not:
         return READY, "Saved", why_not
+    if working_profiles(app):
+        waits = "Its profiles stay connected, and their posts wait until it is on again."
+        return READY, "Off", waits + _with_sandbox(app)
     return READY, "Ready", "Saved. Turn it on when tenants may connect." + _with_sandbox(app)
 
 
@@ -237,7 +240,7 @@ def why_not_on(provider: Provider, app: PlatformApp | None) -> str:
     if not provider.connectable:
         return f"This version cannot connect {provider.name} yet."
     if app is None or not app.is_saved:
-        return f"Save a {provider.client_id_label} and a {provider.client_secret_label} first."
+        return f"Save {provider.client_id_label} and {provider.client_secret_label} first."
     return mode_problem(provider, app.mode)
 
 

@@ -78,6 +78,10 @@
     dlg.removeAttribute('open');
     $$('.app[inert], .door[inert], .skip[inert]').forEach((e) => { e.inert = false; });
     dlg.showModal();
+    let typed = false;
+    dlg.addEventListener('input', () => { typed = true; });
+    dlg.addEventListener('submit', () => { typed = false; });
+    dlg.addEventListener('cancel', (e) => { if (typed && !confirm('Leave without saving what you typed?')) e.preventDefault(); });
     dlg.addEventListener('close', () => { location.href = dlg.dataset.back; });
   }
 })();

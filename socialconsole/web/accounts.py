@@ -1,7 +1,7 @@
 """Social Profile: the cards of a workspace, the details of one profile, and pausing or disconnecting it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +78,9 @@ def _card(account: Account, now: datetime, waiting: int) -> Card:
     why = status.reason or words.ACCOUNT_REASONS.get(status.word, "")
     if status.word == "active":
         why = "" if renews_at or status.until else words.NEVER_ENDS
+        if account.grant is not None and not account.grant.app.is_on:
+            why = words.SWITCHED_OFF.format(platform=provider_of(account.platform).name)
+            renews_at, status = None, replace(status, until=None)
     elif waiting and status.word in ("token_expired", "limited", "paused"):
         why += f" {words.posts_wait(waiting)}"
     return Card(account, status, accounts.abilities(account), why, waiting, renews_at)

@@ -122,7 +122,8 @@ def _saved(provider: Provider, saved: Saved, turned_on: bool) -> ResponseReturnV
     if saved.ended:
         said += f" Profiles that have to be reconnected: {saved.ended}."
     if turned_on:
-        return moved(url_for(".index"), f"{said} {provider.name} is on. Tenants can connect it now.")
+        said = said if saved.changed or saved.ended else ""
+        return moved(url_for(".index"), f"{said} {provider.name} is on. Tenants can connect it now.".strip())
     return moved(url_for(".edit", platform=provider.slug), said)
 
 

@@ -127,7 +127,7 @@ def test_htmx_gets_the_one_row_that_changed(admin):
 def test_on_is_refused_with_the_reason(admin, headers):
     answer = press(admin, f"{DIALOG}/on", headers)
     assert answer.status_code == 409
-    assert "Save a Client ID and a Primary Client Secret first." in text(answer.text)
+    assert "Save Client ID and Primary Client Secret first." in text(answer.text)
 
 
 @pytest.mark.parametrize("platform", ["instagram", "tiktok", "threads", "youtube"])

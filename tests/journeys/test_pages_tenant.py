@@ -10,6 +10,7 @@ from socialconsole.models import (
     ACTIVE,
     CANCELLED,
     DISCONNECTED,
+    GRANTED,
     HELD,
     PAUSED,
     PUBLISHED,
@@ -17,7 +18,9 @@ from socialconsole.models import (
     TOKEN_EXPIRED,
     Account,
     Delivery,
+    PlatformApp,
 )
+from socialconsole.providers.base import Profile
 from tests.journeys.tenant_house import House, Signer, as_person, words
 
 # ---------------------------------------------------------------- Social Profile
@@ -50,7 +53,7 @@ def test_one_banner_names_what_waits_and_what_is_due(house: House) -> None:
     page = house.get("/profiles")
     assert page.text.count('role="region"') == 1
     assert "2 profiles need you, and 1 scheduled post waits. Broken: reconnect needed, Lacks: limited." in words(page)
-    assert "The next post is due in 3 hours." in words(page)
+    assert "The first of those posts: in 3 hours." in words(page)
     assert "Reconnect Broken" in words(page)
 
 
@@ -167,3 +170,18 @@ def test_disconnect_says_what_happened_and_cancels_only_when_ticked(
     assert house.row(Delivery, delivery).state == state
     assert house.post(f"/profiles/{account}/disconnect").status_code == 409
     assert house.get(f"/profiles/{account}/disconnect").status_code == 409
+
+
+def test_a_profile_whose_platform_is_off_says_so(house: House) -> None:
+    house.account()
+    with house.app.app_context(), writing() as session:
+        session.query(PlatformApp).one().is_on = False
+    page = words(house.get("/profiles"))
+    assert "X is switched off in this console." in page and "Renews itself" not in page
+
+
+def test_where_no_profile_can_be_chosen_there_is_nothing_to_press(house: House) -> None:
+    barred = tuple(Profile(one, one, one, kind="X account", problem="Not ticked there.") for one in ("1", "2"))
+    page = house.get(f"/connect/{house.attempt(GRANTED, profiles=barred)}")
+    assert "None of these 2 profiles can be connected yet" in words(page)
+    assert "Connect the ticked profiles" not in words(page)

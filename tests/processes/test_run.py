@@ -176,6 +176,7 @@ def test_check_shows_where_each_setting_comes_from_and_no_secret(tmp_path: Path)
 
 def test_a_store_that_does_not_answer_stops_the_start_in_words(tmp_path: Path) -> None:
     console = Console(tmp_path / "instance", REDIS_URL="redis://127.0.0.1:1/0")
-    refused = subprocess.run([*COMMAND, "run"], cwd=ROOT, env=console.environ, capture_output=True, text=True, timeout=60)
+    refused = subprocess.run([*COMMAND, "run"], cwd=ROOT, env=console.environ, capture_output=True, text=True,
+                             timeout=60)
     assert refused.returncode == 2 and "REDIS_URL" in refused.stderr and "Traceback" not in refused.stderr
     assert console.get("/healthz")[0] == 0

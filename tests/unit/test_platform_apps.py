@@ -34,7 +34,7 @@ def states() -> dict[str, tuple[str, str]]:
 
 def test_all_seven_are_listed_and_each_says_how_it_stands(admin):
     assert list(states()) == ["facebook", "instagram", "linkedin", "twitter", "tiktok", "threads", "youtube"]
-    assert states()["linkedin"] == ("none", "Save a Client ID and a Primary Client Secret first.")
+    assert states()["linkedin"] == ("none", "Save Client ID and Primary Client Secret first.")
     assert states()["tiktok"][1] == "This version cannot connect TikTok yet."
     saved(admin)
     assert states()["linkedin"][0] == "ready"
