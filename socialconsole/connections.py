@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 
 from . import accounts, audit, deliveries, outside, platform_apps, tokens
 from .accounts import actor
-from .database import release, writing
+from .database import release, took, writing
 from .disconnections import others_living_by, revoke
 from .errors import AttemptFailed, ConfigurationWrong, Declined, PlatformError
 from .extensions import db
@@ -193,15 +193,13 @@ def _spend(attempt: ConnectionAttempt, now: datetime) -> bool:
     """Take the attempt, once; of many that try, one gets True. A late one is marked as expired."""
     late = attempt.expires_at < now
     with writing() as session:
-        taken = session.execute(
+        is_mine = took(
             update(ConnectionAttempt)
             .where(ConnectionAttempt.id == attempt.id, ConnectionAttempt.state == STARTED,
                    ConnectionAttempt.spent_at.is_(None))
-            .values(spent_at=now, **({"state": EXPIRED} if late else {}))
-            .execution_options(synchronize_session=False)
-        )
+            .values(spent_at=now, **({"state": EXPIRED} if late else {})))
         session.refresh(attempt)
-        return bool(taken.rowcount == 1)  # type: ignore[attr-defined]
+        return is_mine
 
 
 def _consent(attempt: ConnectionAttempt, facts: App, query: Mapping[str, str]) -> Consent:
@@ -364,11 +362,11 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
         raise AnotherProfile
     now = present()
     with writing() as session:
-        done = session.execute(
+        is_mine = took(
             update(ConnectionAttempt).where(ConnectionAttempt.id == found.id, ConnectionAttempt.state == GRANTED)
-            .values(state=FINISHED, consent_sealed=None).execution_options(synchronize_session=False))
+            .values(state=FINISHED, consent_sealed=None))
         session.refresh(found)
-        if done.rowcount != 1:  # type: ignore[attr-defined]
+        if not is_mine:
             return [account for account in (session.get(Account, one) for one in found.result_ids) if account]
         if found.app.generation != found.app_generation or not found.app.is_on:
             raise NotOffered(CHANGED_MEANWHILE)
@@ -452,15 +450,14 @@ def _drop(found: ConnectionAttempt, state: str, why: str) -> None:
     with writing() as session:
         session.refresh(found.app)
         facts = _facts(found)
-        done = session.execute(
+        is_mine = took(
             update(ConnectionAttempt).where(ConnectionAttempt.id == found.id, ConnectionAttempt.state == before)
-            .values(state=state, consent_sealed=None, verifier_sealed=None, error=why)
-            .execution_options(synchronize_session=False))
+            .values(state=state, consent_sealed=None, verifier_sealed=None, error=why))
         session.refresh(found)
         # An exchanged app must not be given the old one's token.
         same_app = found.app.generation == found.app_generation
         harmless = consent is not None and same_app and not others_living_by(found.app_id, consent.person_id, None)
-    if done.rowcount == 1 and consent is not None and harmless:  # type: ignore[attr-defined]
+    if is_mine and consent is not None and harmless:
         revoke(provider, facts, consent.tokens, consent.person_id)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import has_app_context
-from sqlalchemy import DateTime, Engine, create_engine, event, inspect, text
+from sqlalchemy import CursorResult, DateTime, Engine, Update, create_engine, event, inspect, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.orm import ORMExecuteState, Session
 from sqlalchemy.types import TypeDecorator
@@ -121,6 +121,15 @@ def writing() -> Iterator[Session]:
         raise
     finally:
         session.info.pop("writing", None)
+
+
+def took(claim: Update) -> bool:
+    """Run an UPDATE whose conditions only one caller can meet; True for that one. Inside `writing()`.
+
+    This is the lock of the console, on every database: who changed the row owns it. Read the row afresh afterwards.
+    """
+    result = db.session.execute(claim.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", result).rowcount == 1
 
 
 def release() -> None:

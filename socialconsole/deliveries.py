@@ -5,8 +5,9 @@ Everything here runs inside `writing()`.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 
 from .extensions import db
 from .models import (
@@ -112,7 +113,7 @@ def waiting(account: Account) -> int:
     return len(_select(Delivery.account_id == account.id, Delivery.state.in_((SCHEDULED, HELD))))
 
 
-def _accounts_of(app: PlatformApp):  # type: ignore[no-untyped-def]
+def _accounts_of(app: PlatformApp) -> Select[Any]:
     return select(Account.id).join(Grant, Account.grant_id == Grant.id).where(Grant.app_id == app.id)
 
 

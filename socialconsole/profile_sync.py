@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from . import audit, deliveries, outside, platform_apps, tokens
 from .connections import describe
-from .database import release, writing
+from .database import release, took, writing
 from .errors import ConfigurationWrong, NeedsReconnect, PlatformError
 from .models import ACTIVE, PAUSED, Account
 from .outside import now as present
@@ -48,11 +48,8 @@ def sync(account_id: str) -> None:
 def _claim(account_id: str) -> tuple[tokens.Access, str, str, str | None] | None:
     now = present()
     with writing() as session:
-        taken = session.execute(
-            update(Account).where(Account.id == account_id, Account.state.in_((ACTIVE, PAUSED)),
-                                  Account.sync_due_at <= now)
-            .values(sync_due_at=now + LEASE).execution_options(synchronize_session=False))
-        if taken.rowcount != 1:  # type: ignore[attr-defined]
+        if not took(update(Account).where(Account.id == account_id, Account.state.in_((ACTIVE, PAUSED)),
+                                          Account.sync_due_at <= now).values(sync_due_at=now + LEASE)):
             return None
         account = session.get_one(Account, account_id, populate_existing=True)
         try:

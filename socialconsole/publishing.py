@@ -12,7 +12,7 @@ from sqlalchemy import or_, update
 
 from . import audit, platform_apps, tokens
 from .accounts import actor, missing_to_publish
-from .database import release, writing
+from .database import release, took, writing
 from .deliveries import FOR_ACCOUNT, FOR_APP, FOR_PLATFORM, LOOK_AFTER, miss, move, release_app, window_ends
 from .errors import (
     AlreadyPublished,
@@ -82,14 +82,11 @@ def deliver(delivery_id: str) -> None:
 
 def _take(delivery_id: str, state: str, now: datetime) -> Delivery | None:
     """Take a due delivery in a state for this worker alone; None if it is not ours to do. Inside `writing()`."""
-    taken = db.session.execute(
-        update(Delivery)
-        .where(Delivery.id == delivery_id, Delivery.state == state, Delivery.due_at <= now,
-               or_(Delivery.lease_until.is_(None), Delivery.lease_until < now))
-        .values(fence=Delivery.fence + 1, lease_until=now + LEASE)
-        .execution_options(synchronize_session=False)
-    )
-    if taken.rowcount != 1:  # type: ignore[attr-defined]
+    if not took(
+            update(Delivery)
+            .where(Delivery.id == delivery_id, Delivery.state == state, Delivery.due_at <= now,
+                   or_(Delivery.lease_until.is_(None), Delivery.lease_until < now))
+            .values(fence=Delivery.fence + 1, lease_until=now + LEASE)):
         return None
     return db.session.get_one(Delivery, delivery_id, populate_existing=True)
 

@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import or_, select, update
 
 from . import audit, deliveries, platform_apps
-from .database import release, writing
+from .database import release, took, writing
 from .errors import (
     APP_CHANGED,
     EXPIRED,
@@ -273,14 +273,11 @@ def refresh(grant_id: str) -> None:
 def _claim(grant_id: str, now: datetime) -> tuple[OAuth2Provider, App, TokenSet, int] | None:
     """Take the lease, read again, and return what the call needs; None if there is nothing to ask the platform."""
     with writing() as session:
-        taken = session.execute(
-            update(Grant)
-            .where(Grant.id == grant_id, Grant.state.in_((LIVE, UNSURE)), Grant.due_at <= now,
-                   or_(Grant.lease_until.is_(None), Grant.lease_until < now))
-            .values(fence=Grant.fence + 1, lease_until=now + LEASE)
-            .execution_options(synchronize_session=False)
-        )
-        if taken.rowcount != 1:  # type: ignore[attr-defined]
+        if not took(
+                update(Grant)
+                .where(Grant.id == grant_id, Grant.state.in_((LIVE, UNSURE)), Grant.due_at <= now,
+                       or_(Grant.lease_until.is_(None), Grant.lease_until < now))
+                .values(fence=Grant.fence + 1, lease_until=now + LEASE)):
             return None
         grant = session.get_one(Grant, grant_id, populate_existing=True)
         provider = connectable(grant.platform)
