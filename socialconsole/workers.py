@@ -16,7 +16,7 @@ from typing import Any
 
 import redis
 from flask import Flask
-from rq import Queue
+from rq import Queue, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
@@ -69,6 +69,13 @@ class ConsoleWorker(Worker):
     """RQ's worker, whose work horses die with it and who looks for a lost store again soon."""
 
     max_connection_wait_time = 2.0
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Tell that we live; and who we are, if the store was emptied since: RQ says that only at birth."""
+        if not self.connection.sismember(self.redis_workers_keys, self.key):
+            self.connection.hset(self.key, mapping=self.serialize())
+            worker_registration.register(self)
+        super().heartbeat(timeout, pipeline)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Begin the horse's life by tying it to ours; a fork clears what the worker had asked for itself."""

@@ -24,8 +24,8 @@ def kill_the_worker_at_the_gate(running, fault):
     """kill -9 the worker whose call stands at the gate, the supervisor's child and its own."""
     until(lambda: running.console.control("GET", f"/portal/api/faults/{fault}")["waiting"], 20, "a call at the gate")
     connection = store.connect(running.app.extensions["config"])
-    busy = [worker for worker in Worker.all(connection=connection) if worker.get_state() == "busy"]
-    assert busy, "a worker is at work"
+    busy = until(lambda: [worker for worker in Worker.all(connection=connection) if worker.get_state() == "busy"], 20,
+                 "a worker is at work")
     for worker in busy:
         for pid in reversed(family(worker.pid)):
             os.kill(pid, signal.SIGKILL)
@@ -73,3 +73,4 @@ def test_an_emptied_store_loses_nothing(running):
     store.connect(running.app.extensions["config"]).flushall()
     running.wait_for_state(url, PUBLISHED)
     assert running.posts().count("The store was emptied") == 1
+    until(lambda: running.console.get("/readyz")[0] == 200, 30, "the workers are known to the store again")
