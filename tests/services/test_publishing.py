@@ -139,6 +139,21 @@ def test_no_answer_is_looked_for_and_found(post, platform, clock):
     assert platform.times("publish") == 1
 
 
+def test_while_one_worker_looks_no_other_does(post, platform, clock):
+    delivery = post()
+    platform.says("publish", OutcomeUnknown("X did not confirm."))
+    publishing.deliver(delivery.id)
+
+    def meanwhile():
+        publishing.deliver(delivery.id)
+        return Located.NOT_FOUND
+
+    platform.says("locate", meanwhile, Located.NOT_FOUND)
+    clock.ahead(minutes=1)
+    publishing.deliver(delivery.id)
+    assert platform.times("locate") == 1
+
+
 @pytest.mark.parametrize("answer", [Located.NOT_FOUND, Located.CANNOT_LOOK, TryLater("No.")])
 def test_what_is_not_found_waits_for_a_person_and_is_never_sent_again(post, platform, clock, answer):
     delivery = post()
