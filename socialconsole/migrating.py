@@ -5,6 +5,8 @@ Alembic is needed for a moment at the start and by none of the processes that go
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -55,16 +57,39 @@ def upgrade(config: Config, now: datetime) -> Path | None:
     copy = _copy_before(config, now)
     engine = engine_of(config)
     try:
-        with engine.connect().execution_options(writing=True) as connection, connection.begin():
+        with engine.connect().execution_options(writing=True) as connection, _loose_keys(connection), \
+                connection.begin():
             if engine.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             command.upgrade(_alembic(connection), "head")
+            _check_keys(connection)
     finally:
         engine.dispose()
     path = sqlite_path(config)
     if path is not None:
         os.chmod(path, 0o600)
     return copy
+
+
+@contextmanager
+def _loose_keys(connection: Connection) -> Iterator[None]:
+    """SQLite rebuilds a table to change it; dropping the old one would else take along what refers to it.
+
+    https://www.sqlite.org/lang_altertable.html, section 7: the setting does nothing inside a transaction.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    raw = connection.connection.cursor()
+    raw.execute("PRAGMA foreign_keys=OFF")
+    yield
+    raw.execute("PRAGMA foreign_keys=ON")
+
+
+def _check_keys(connection: Connection) -> None:
+    """Nothing may refer to a row that is not there; raises RuntimeError, which undoes the upgrade."""
+    if connection.dialect.name == "sqlite" and connection.execute(text("PRAGMA foreign_key_check")).first():
+        raise RuntimeError("the upgrade would leave rows that refer to nothing")
 
 
 def _copy_before(config: Config, now: datetime) -> Path | None:

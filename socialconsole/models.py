@@ -7,7 +7,7 @@ Instants are UTC. Ids are a prefix and a ULID: sortable, and never guessable fro
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ulid import ULID
 
@@ -173,6 +173,9 @@ class PlatformApp(Base):
     id: Mapped[str] = key("app")
     platform: Mapped[str] = mapped_column(String(20), index=True)
     segment: Mapped[str] = mapped_column(String(40), unique=True)  # of the callback
+    name: Mapped[str] = mapped_column(String(60), default="")  # to tell several apps of one platform apart
+    # The workspaces that may connect through this app; an empty list means all.
+    workspace_ids: Mapped[list[str]] = mapped_column(JSON, default=list)
     mode: Mapped[str] = mapped_column(String(20), default="")
     client_id: Mapped[str] = mapped_column(String(300), default="")
     secret_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -243,7 +246,10 @@ class Grant(Base):
     app_id: Mapped[str] = mapped_column(ForeignKey("platform_app.id"))
     app_generation: Mapped[int]
     is_sandbox: Mapped[bool] = mapped_column(default=False)
+    secret_version: Mapped[int] = mapped_column(default=0)  # of the app's secret that minted these tokens
     person_id: Mapped[str] = mapped_column(String(100))  # the platform's id of the consenting person
+    # Where a permission covers one profile only (a channel): that profile's id; several of one person stay apart.
+    profile_id: Mapped[str] = mapped_column(String(100), default="")
     person_name: Mapped[str] = mapped_column(String(200), default="")
     scopes_asked: Mapped[str] = mapped_column(Text, default="")
     scopes_granted: Mapped[list[str] | None] = mapped_column(JSON)  # None: the platform did not tell
@@ -264,7 +270,7 @@ class Grant(Base):
     renewed_at: MaybeInstant = instant()
     app: Mapped[PlatformApp] = relationship()
     __table_args__ = (
-        UniqueConstraint("workspace_id", "app_id", "person_id"),
+        UniqueConstraint("workspace_id", "app_id", "person_id", "profile_id"),
         Index("ix_grant_due_at", "due_at"),
     )
 
@@ -308,6 +314,70 @@ class Account(Base):
     )
 
 
+# ---------------------------------------------------------------- files
+
+
+class Media(Base):
+    """A stored file of a workspace with its measured facts. The bytes lie in the media folder, under its id."""
+
+    __tablename__ = "media"
+    id: Mapped[str] = key("med")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    kind: Mapped[str] = mapped_column(String(10))  # image, gif, video, document
+    type: Mapped[str] = mapped_column(String(100))  # by its content, not by its name
+    name: Mapped[str] = mapped_column(String(200), default="")
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    width: Mapped[int] = mapped_column(default=0)
+    height: Mapped[int] = mapped_column(default=0)
+    seconds: Mapped[float | None]
+    frame_rate: Mapped[float | None]
+    frames: Mapped[int] = mapped_column(default=0)
+    pages: Mapped[int] = mapped_column(default=0)
+    facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # codec; `unknown`: what could not be read
+    alt_text: Mapped[str] = mapped_column(Text, default="")
+    created_at: Instant = instant()
+    used_at: MaybeInstant = instant()  # last put into a post; files that no post needs are cleaned up
+    __table_args__ = (Index("ix_media_workspace_id_created_at", "workspace_id", "created_at"),)
+
+
+class MediaUse(Base):
+    """A file in a post."""
+
+    __tablename__ = "media_use"
+    post_id: Mapped[str] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"), primary_key=True)
+    media_id: Mapped[str] = mapped_column(ForeignKey("media.id"), primary_key=True, index=True)
+
+
+class MediaLink(Base):
+    """An unguessable address of a file for the platform that fetches it; it dies when the delivery is settled.
+
+    Only the hash of its token is kept. `variant` names the converted copy that is served.
+    """
+
+    __tablename__ = "media_link"
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    media_id: Mapped[str] = mapped_column(ForeignKey("media.id", ondelete="CASCADE"))
+    delivery_id: Mapped[str] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"), index=True)
+    variant: Mapped[str] = mapped_column(String(80), default="")
+    type: Mapped[str] = mapped_column(String(100))
+    created_at: Instant = instant()
+
+
+class DeletionRequest(Base):
+    """A person asked a platform to have their data here deleted; the platform passed it on. `code` is public."""
+
+    __tablename__ = "deletion_request"
+    code: Mapped[str] = mapped_column(String(40), primary_key=True)
+    platform: Mapped[str] = mapped_column(String(20))
+    person_hash: Mapped[str] = mapped_column(String(64))
+    grants: Mapped[int] = mapped_column(default=0)
+    accounts: Mapped[int] = mapped_column(default=0)
+    created_at: Instant = instant()
+    done_at: MaybeInstant = instant()
+
+
 # ---------------------------------------------------------------- posts
 
 
@@ -320,6 +390,8 @@ class Post(Base):
     author_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
     author_name: Mapped[str] = mapped_column(String(254), default="")
     text: Mapped[str] = mapped_column(Text)
+    # What goes with the text: files (id, alt), poll, further parts (text, files), first_comment, link.
+    content: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     state: Mapped[str] = mapped_column(String(10), default=SCHEDULED)
     due_at: Instant = instant()
     wall_time: Mapped[str] = mapped_column(String(16), default="")  # 2026-11-23T06:00 in `time_zone`
@@ -350,7 +422,14 @@ class Delivery(Base):
     claimed_at: MaybeInstant = instant()  # first taken by a worker
     sent_at: MaybeInstant = instant()  # the call that cannot be taken back was about to be made
     published_at: MaybeInstant = instant()
-    handle: Mapped[str] = mapped_column(Text, default="")  # the platform's handle of a prepared post
+    format: Mapped[str] = mapped_column(String(20), default="text")
+    options: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)  # the platform's own choices
+    is_heavy: Mapped[bool] = mapped_column(default=False)  # carries a video: its uploads have a queue of their own
+    handle: Mapped[str] = mapped_column(Text, default="")  # what an unfinished part left behind, sealed (base64)
+    parts: Mapped[list[dict[str, str]]] = mapped_column(JSON, default=list)  # what is out already: id, permalink
+    polls: Mapped[int] = mapped_column(default=0)  # how often we asked whether it is ready, or what became of it
+    warning: Mapped[str] = mapped_column(Text, default="")  # published, but something beside the post went wrong
+    deleted_at: MaybeInstant = instant()  # deleted at the platform, from here
     platform_post_id: Mapped[str] = mapped_column(String(200), default="")
     permalink: Mapped[str] = mapped_column(String(500), default="")
     confirmed_by: Mapped[str] = mapped_column(String(254), default="")  # a person said it is there

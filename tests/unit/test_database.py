@@ -7,6 +7,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text, update
@@ -18,6 +19,7 @@ from socialconsole.extensions import db
 from socialconsole.models import Base, Installation, PlatformApp, Workspace
 from socialconsole.vault import Vault
 
+AT = "2026-11-20 09:00:00.000000"
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
@@ -127,6 +129,29 @@ class TestWriting:
             session.flush()
 
 
+# One row of each table that the second version changes, as the first version wrote it.
+FIRST_VERSION = (
+    "INSERT INTO workspace (id, name, time_zone, window_minutes, created_at) VALUES"
+    f" ('wsp_1', 'W', 'UTC', 120, '{AT}')",
+    "INSERT INTO platform_app (id, platform, segment, mode, client_id, secret_version, secret_last4, secret_changed_by,"
+    " callback_override, scope_override, api_version, features, options, is_on, is_sandbox, generation, callback_saved,"
+    " trouble, trouble_code, version, created_at, updated_at) VALUES ('app_1', 'facebook', 'facebook', '', '1', 1, '',"
+    f" '', '', '', '', '[]', '{{}}', 1, 0, 1, '', '', '', 1, '{AT}', '{AT}')",
+    "INSERT INTO \"grant\" (id, workspace_id, platform, app_id, app_generation, is_sandbox, person_id, person_name,"
+    " scopes_asked, version, fence, state, reason, attempts, last_error, granted_at) VALUES ('grt_1', 'wsp_1',"
+    f" 'facebook', 'app_1', 1, 0, '700', '', '', 1, 0, 'live', '', 0, '', '{AT}')",
+    "INSERT INTO account (id, workspace_id, platform, platform_user_id, grant_id, is_sandbox, kind, username,"
+    " display_name, profile_url, avatar_type, meta, own_token_version, state, reason, reason_text, state_since,"
+    " state_by, connected_by, connected_at, revoked_note) VALUES ('acc_1', 'wsp_1', 'facebook', '9', 'grt_1', 0, '',"
+    f" '', '', '', '', '{{}}', 0, 'active', '', '', '{AT}', '', '', '{AT}', '')",
+    "INSERT INTO post (id, workspace_id, author_name, text, state, due_at, wall_time, time_zone, form_nonce, version,"
+    f" created_at) VALUES ('pst_1', 'wsp_1', '', 'Hi', 'scheduled', '{AT}', '', 'UTC', 'n', 1, '{AT}')",
+    "INSERT INTO delivery (id, workspace_id, post_id, account_id, state, scheduled_for, fence, attempts, looks, handle,"
+    " platform_post_id, permalink, confirmed_by, hold, error_code, note) VALUES ('dlv_1', 'wsp_1', 'pst_1', 'acc_1',"
+    f" 'published', '{AT}', 0, 0, 0, '', '9_1', 'https://p.example/1', '', '', '', '')",
+)
+
+
 class TestMigrating:
     def test_the_migrations_make_just_the_tables_of_the_models(self, context):
         with db.engine.connect() as connection:
@@ -156,30 +181,52 @@ class TestMigrating:
         # A later migration, beside the real ones.
         scripts = tmp_path / "migrations"
         shutil.copytree(migrating.MIGRATIONS, scripts)
-        (scripts / "versions" / "0002_later.py").write_text(
-            "from alembic import op\nimport sqlalchemy as sa\nrevision = '0002'\ndown_revision = '0001'\n"
+        (scripts / "versions" / "9000_later.py").write_text(
+            "from alembic import op\nimport sqlalchemy as sa\n"
+            f"revision = '9000'\ndown_revision = '{migrating.newest_revision()}'\n"
             "def upgrade():\n    op.add_column('workspace', sa.Column('colour', sa.String(9)))\n")
         monkeypatch.setattr(migrating, "MIGRATIONS", scripts)
+        before = database.revision(fresh)
         copy = migrating.upgrade(fresh, NOW)
         assert copy is not None and copy.name == "console-before-20261121-093000.db"
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
         kept = settings.read(environ(tmp_path, DATABASE_URL=f"sqlite:///{copy}"), tmp_path)
-        assert (database.revision(kept), database.revision(fresh)) == ("0001", "0002")
+        assert (database.revision(kept), database.revision(fresh)) == (before, "9000")
         assert db.session.scalars(select(Workspace.id)).all() == ["wsp_1"]
 
     def test_a_migration_that_breaks_off_leaves_the_database_as_it_was(self, context, fresh, tmp_path, monkeypatch):
         scripts = tmp_path / "migrations"
         shutil.copytree(migrating.MIGRATIONS, scripts)
-        (scripts / "versions" / "0002_broken.py").write_text(
-            "from alembic import op\nimport sqlalchemy as sa\nrevision = '0002'\ndown_revision = '0001'\n"
+        (scripts / "versions" / "9000_broken.py").write_text(
+            "from alembic import op\nimport sqlalchemy as sa\n"
+            f"revision = '9000'\ndown_revision = '{migrating.newest_revision()}'\n"
             "def upgrade():\n    op.add_column('workspace', sa.Column('colour', sa.String(9)))\n"
             "    raise OSError('x')\n")
         monkeypatch.setattr(migrating, "MIGRATIONS", scripts)
+        before = database.revision(fresh)
         with pytest.raises(OSError, match="x"):
             migrating.upgrade(fresh, NOW)
-        assert database.revision(fresh) == "0001"
+        assert database.revision(fresh) == before
         columns = db.session.execute(text("PRAGMA table_info(workspace)")).all()
         assert "colour" not in [column[1] for column in columns]
+
+    def test_a_database_of_the_first_version_keeps_its_rows(self, tmp_path):
+        config = settings.read(environ(tmp_path), tmp_path)
+        engine = database.engine_of(config)
+        with engine.connect().execution_options(writing=True) as connection, connection.begin():
+            command.upgrade(migrating._alembic(connection), "0001")
+            for line in FIRST_VERSION:
+                connection.execute(text(line))
+        engine.dispose()
+        assert migrating.upgrade(config, NOW) is not None
+        engine = database.engine_of(config)
+        with engine.connect() as connection:
+            rows = connection.execute(text(
+                "SELECT a.id, g.person_id, g.profile_id, d.parts, d.format FROM account a "
+                'JOIN "grant" g ON g.id = a.grant_id JOIN delivery d ON d.account_id = a.id'))
+            assert [tuple(row) for row in rows] == [
+                ("acc_1", "700", "", '[{"id": "9_1", "permalink": "https://p.example/1"}]', "text")]
+        engine.dispose()
 
 
 class TestKeys:
