@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from . import access, assets, database, logs, outside, store, web
+from . import access, assets, database, logs, outside, platform_apps, store, web
 from . import config as settings
 from .config import Config
 from .extensions import csrf, db, htmx
+from .providers.oauth2 import VERSION_ENDED
 from .vault import Vault
 
 LARGEST_FORM = 512 * 1024
@@ -41,6 +42,7 @@ def create_app(config: Config | None = None) -> Flask:
         database.prepare_engine(db.engine)
     database.prepare_session()
     outside.before_call(database.refuse_open_transaction)
+    VERSION_ENDED[:] = [platform_apps.version_ended]
     assets.init_app(app)
     web.register(app)
     access.init_app(app)

@@ -4,7 +4,7 @@
 `message`, a sentence written for people. A message never contains a token, a code or a secret.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 TENANT, AUTHOR, ADMIN, CONSOLE, DEVELOPER = "tenant", "author", "admin", "console", "developer"
 
@@ -53,9 +53,10 @@ class PermissionMissing(PlatformError):
 class ContentRejected(PlatformError):
     """The platform refuses this text or media; sending it again unchanged is pointless."""
 
-    def __init__(self, message: str, code: str = "", who: str = AUTHOR, *, field: str = "text") -> None:
+    def __init__(self, message: str, code: str = "", who: str = AUTHOR, *, field: str = "text",
+                 quiet: timedelta | None = None) -> None:
         super().__init__(message, code, who)
-        self.field = field
+        self.field, self.quiet = field, quiet  # `quiet`: how long the account had better publish nothing
 
 
 class ConfigurationWrong(PlatformError):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 log = logging.getLogger("socialconsole.outside")
@@ -84,7 +85,7 @@ def _read(answer: requests.Response, began: float) -> None:
     The limits of requests count from one byte to the next: an answer that drips would outlast every lease.
     """
     pieces, size = [], 0
-    while piece := answer.raw.read1(65536, decode_content=True):
+    while piece := _piece(answer):
         pieces.append(piece)
         size += len(piece)
         if size > LARGEST_ANSWER or time.monotonic() - began > WHOLE_SECONDS:
@@ -92,6 +93,15 @@ def _read(answer: requests.Response, began: float) -> None:
             raise requests.exceptions.ReadTimeout("the answer did not end in time")
     answer._content, answer._content_consumed = b"".join(pieces), True  # type: ignore[attr-defined]
     answer.raw.release_conn()
+
+
+def _piece(answer: requests.Response) -> bytes:
+    """The next bytes. What breaks off or is badly packed is told in requests' own words, as callers expect it."""
+    try:
+        return answer.raw.read1(65536, decode_content=True) or b""
+    except urllib3.exceptions.HTTPError as trouble:
+        answer.close()
+        raise requests.exceptions.ConnectionError(trouble) from None
 
 
 class PlatformSession(requests.Session):
@@ -110,6 +120,7 @@ def platform_session(kind: type[Any] = PlatformSession, **arguments: Any) -> Any
     """A session for calls to a platform; honours HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE."""
     session = kind(**arguments)
     session.headers["User-Agent"] = USER_AGENT
+    session.get_redirect_target = lambda resp: None  # none is followed, and an odd one must not break the reading
     session.mount("https://", PlatformAdapter(max_retries=0))
     session.mount("http://", PlatformAdapter(max_retries=0))
     return session

@@ -4,12 +4,19 @@ A provider is stateless: it gets an `App` (plain values) or a `Call` (HTTP bound
 own table of refusals) and returns plain values. It knows no Flask, no database, no settings.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from .content import COMMENT as COMMENT
+from .content import Draft as Draft
+from .content import Field, Format, Problem, TextLimit
+from .content import Located as Located
+from .content import Published as Published
+from .content import Sent as Sent
+from .content import Wait as Wait
 from .shapes import Shape, slips
 from .shapes import clean as clean  # part of the contract
 
@@ -68,7 +75,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the portal guide. `{CALLBACK}` and `{SCOPES}` in `values` are filled in; each value has a Copy."""
+    """One step of the portal guide. Each of `values` has a Copy.
+
+    `{CALLBACK}`, `{SCOPES}`, `{DEAUTHORIZE}`, `{DELETION}`, `{WEBHOOK}` and `{MEDIA}` are filled in; any other in
+    braces, and one that this platform does not call, is left out.
+    """
 
     title: str
     text: str
@@ -101,6 +112,7 @@ class App:
     api_version: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     hosts: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""  # the console's own, to tell which app a notice is about
 
 
 @dataclass(frozen=True)
@@ -138,25 +150,18 @@ class Consent:
     person_name: str
     scopes: frozenset[str] | None
     profiles: tuple[Profile, ...]
+    # The profile's id where a permission covers one profile only (a channel), so that several of one person stay apart.
+    profile_id: str = ""
 
 
 @dataclass(frozen=True)
-class Draft:
-    """What is to be published to one account."""
+class WebhookEvent:
+    """A notice of the platform whose signature is right. It may come late, twice, or in any order."""
 
-    text: str
-    platform_user_id: str
-    username: str = ""
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    link: str = ""  # the first link in the text
-
-
-@dataclass(frozen=True)
-class Published:
-    """The platform has it."""
-
-    id: str
-    permalink: str = ""
+    kind: str  # authorization.removed, post.changed; any other is nothing to act on
+    person_id: str = ""
+    handle: str = ""  # what the platform calls the post meanwhile
+    at: datetime | None = None  # when it happened there; None: not told
 
 
 class Renewal(StrEnum):
@@ -183,19 +188,9 @@ class Revoke(StrEnum):
     PERSON = "person"  # everything the person allowed this app
 
 
-class Located(StrEnum):
-    """What a look for a post after an unknown outcome found out, besides the post itself."""
-
-    NOT_FOUND = "not_found"  # never proof of absence
-    CANNOT_LOOK = "cannot_look"
-
-
-@dataclass(frozen=True)
-class TextLimit:
-    """How long a text may be, and in whose characters."""
-
-    most: int
-    counted_as: str  # for people: "characters"
+# Why a consent is asked for once more: a permission was declined, the time to read data is over, or somebody who has
+# a profile here wants to add another one.
+DECLINED_BEFORE, DATA_ACCESS, ANOTHER = "declined", "data_access", "another"
 
 
 # ---------------------------------------------------------------- the provider
@@ -247,9 +242,28 @@ class Provider:
     revoke_kind: ClassVar[Revoke] = Revoke.NOT_OFFERED
     revoke_where: ClassVar[str] = ""  # the person's own way
 
+    # Addresses that the platform calls
+    calls_back: ClassVar[tuple[str, ...]] = ()  # deauthorize, deletion, webhook
+    serves_files: ClassVar[bool] = False  # the platform fetches files from our address
+    proof_file: ClassVar[bool] = False  # it looks for a text of its own there, as proof that the address is ours
+    proof_name: ClassVar[str] = r"[A-Za-z0-9_-]+\.txt"  # what such a file may be called
+
     # Publish
     text_limit: ClassVar[TextLimit] = TextLimit(500, "characters")
     publish_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ()}  # scopes without which publishing is off, by mode
+    # What can be published, the usual first; where several fit the same files, the author chooses.
+    formats: ClassVar[tuple[Format, ...]] = (Format("text", "Text", needs_text=True),)
+    fields: ClassVar[tuple[Field, ...]] = ()  # the platform's own choices
+    most_parts: ClassVar[int] = 1  # of a reply chain, the post itself included
+    chain_needs: ClassVar[tuple[str, ...]] = ()  # scopes for the parts after the first
+    # scopes for a first comment, by mode; a mode that is not named offers none
+    comment_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    comment_limit: ClassVar[TextLimit | None] = None  # None: as the text
+    # scopes for deleting what was published, by mode; a mode that is not named cannot delete
+    delete_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    asks_creator: ClassVar[bool] = False  # some fields are known only by asking the platform at that moment
+    # suffixes of hosts (".example.com") to which addresses in answers may lead, for uploads
+    answer_hosts: ClassVar[tuple[str, ...]] = ()
 
     def features_of(self, mode: str) -> tuple[Feature, ...]:
         """The optional features that exist in a mode."""
@@ -268,6 +282,55 @@ class Provider:
         if sandbox_url is None:
             return dict(self.hosts)
         return {name: f"{sandbox_url}/{address.removeprefix('https://')}" for name, address in self.hosts.items()}
+
+    def webhook(self, app: App, headers: Mapping[str, str], body: bytes, now: datetime) -> WebhookEvent | None:
+        """The notice in a request; None if the platform did not sign it with this app's secret."""
+        return None
+
+    def formats_of(self, mode: str, kind: str = "") -> tuple[Format, ...]:
+        """What can be published in a mode; `kind` is the profile's, for platforms whose profiles differ."""
+        return tuple(one for one in self.formats if not one.modes or mode in one.modes)
+
+    def fields_of(self, mode: str, format: str) -> tuple[Field, ...]:
+        """The platform's own choices for a format."""
+        return tuple(one for one in self.fields if (not one.formats or format in one.formats)
+                     and (not one.modes or mode in one.modes))
+
+    def more_problems(self, draft: Draft, mode: str) -> list[Problem]:
+        """What the facts alone cannot say about a draft."""
+        return []
+
+    def scope_problem(self, mode: str, scopes: Collection[str]) -> str:
+        """Why these scopes cannot be asked for together in a mode, for the admin; empty where they can."""
+        return ""
+
+    def notes(self, draft: Draft) -> tuple[str, ...]:
+        """What an author should know about a draft besides, for people."""
+        return ()
+
+    def cost(self, draft: Draft) -> str:
+        """What publishing this costs the admin, for people; empty where the platform takes nothing."""
+        return ""
+
+    def needs_to_publish(self, mode: str, kind: str = "") -> tuple[str, ...]:
+        """Scopes without which nothing can be published; `kind` is the profile's."""
+        return self.publish_needs.get(mode, self.publish_needs.get("", ()))
+
+    def authorize_of(self, mode: str) -> tuple[str, str]:
+        """Host name and path of the consent page; some platforms have another one in each mode."""
+        return self.authorize
+
+    def revoke_kind_of(self, mode: str) -> Revoke:
+        """What revoking one grant of a mode takes along at the platform."""
+        return self.revoke_kind
+
+    def revoke_reach(self, client_id: str) -> str:
+        """What a revoked permission belongs to at the platform: apps with the same value lose it together."""
+        return client_id
+
+    def account_outlives_grant_of(self, mode: str) -> bool:
+        """Whether accounts of a mode hold a token of their own without expiry."""
+        return self.account_outlives_grant
 
     def can_connect(self, mode: str) -> bool:
         """Whether this version can connect profiles in a mode (Configure may already know more modes)."""

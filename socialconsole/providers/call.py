@@ -5,6 +5,7 @@ What counts most is told apart here: surely nothing happened (`TryLater`), a cle
 """
 
 import json as jsonlib
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -27,6 +29,9 @@ _BEFORE_DIALLING = (requests.exceptions.ConnectTimeout, requests.exceptions.Prox
                     requests.exceptions.MissingSchema, requests.exceptions.InvalidSchema)
 _NEVER_CONNECTED = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError,
                     urllib3.exceptions.ProxyError, ssl.SSLCertVerificationError)
+# What a call without a whole answer raises. The answer is read by us, so that its breaking off comes as urllib3 tells
+# it; and requests looks into the Location of a redirect, which it is told not to follow, and may stumble over it.
+TROUBLE = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
 _SECRET_PARAMETERS = ("access_token", "appsecret_proof", "client_secret", "fb_exchange_token", "input_token", "token")
 
 
@@ -36,6 +41,8 @@ class Speaker(Protocol):
     name: ClassVar[str]
     refusals: ClassVar[tuple[Refusal, ...]]
     publish_needs: ClassVar[Mapping[str, tuple[str, ...]]]
+    hosts: ClassVar[Mapping[str, str]]
+    answer_hosts: ClassVar[tuple[str, ...]]
 
     @property
     def lost_renewal_is_unknown(self) -> bool: ...
@@ -88,9 +95,42 @@ class Call:
         return self._send("GET", path, params=params, headers=headers)
 
     def post(self, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None,
-             form: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
-        """POST of JSON or of a form."""
-        return self._send("POST", path, params=params, json=json, form=form, headers=headers)
+             form: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None,
+             headers: Mapping[str, str] | None = None) -> Reply:
+        """POST of JSON, of a form, or with `files` of a multipart form: name -> (file name, bytes, type)."""
+        return self._send("POST", path, params=params, json=json, form=form, files=files, headers=headers)
+
+    def put(self, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None,
+            headers: Mapping[str, str] | None = None) -> Reply:
+        """PUT of JSON."""
+        return self._send("PUT", path, params=params, json=json, headers=headers)
+
+    def upload(self, method: str, address: str, data: Any, *, headers: Mapping[str, str] | None = None,
+               takes: tuple[int, ...] = (200, 201, 202, 204), signed: bool = True) -> Reply:
+        """Bytes (or a `Slice`) to an address that an answer named; its host is checked first.
+
+        The statuses in `takes` come back as replies, whatever their body is; all others are refusals. `signed=False`:
+        the address itself is the proof, so no token goes there.
+        """
+        if not is_own_address(self.app, self.provider, address):
+            raise TryLater(f"{self.provider.name} named an address that is not its own. Nothing was sent there.",
+                           "foreign_address")
+        proof = self.provider.credentials(self.app, self.token)[0] if signed and self.token else {}
+        try:
+            response = self.session.request(
+                method, address, data=data, auth=_Signed(proof), allow_redirects=False,
+                headers={"Accept": "*/*", **(headers or {})})
+        except TROUBLE as trouble:
+            raise unanswered(trouble, self.provider, self.step) from None
+        if response.status_code in takes:
+            return Reply(response.status_code, response.headers, _parsed(response)[1])
+        known, body = _parsed(response)
+        raise refusal(response.status_code, response.headers, body if known else None, self.provider, self.app,
+                      self.step, (self.token, address))
+
+    def refused(self, reply: Reply, status: int = 400) -> PlatformError:
+        """The error inside an answer that came with the status of a success."""
+        return refusal(status, reply.headers, reply.body, self.provider, self.app, self.step, (self.token,))
 
     def delete(self, path: str, *, params: Mapping[str, Any] | None = None,
                headers: Mapping[str, str] | None = None) -> Reply:
@@ -102,22 +142,47 @@ class Call:
         return unclear(self.provider, self.step)
 
     def _send(self, method: str, path: str, *, params: Mapping[str, Any] | None = None, json: Any = None,
-              form: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Reply:
+              form: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None,
+              headers: Mapping[str, str] | None = None) -> Reply:
         signed, proof = self.provider.credentials(self.app, self.token) if self.token else ({}, {})
         query = dict(params or {})
-        data = {**form, **proof} if form is not None else None
-        if form is None:
+        data = {**(form or {}), **proof} if form is not None or files else None
+        if data is None:
             query.update(proof)
         try:
             response = self.session.request(
-                method, self.base + path, params=query or None, json=json, data=data, auth=_Signed(signed),
+                method, self.base + path, params=query or None, json=json, data=data, files=files,
+                auth=_Signed(signed),
                 headers={"Accept": "application/json", **(headers or {})}, allow_redirects=False)
-        except requests.RequestException as trouble:
+        except TROUBLE as trouble:
             # `from None`: the address in the original error can carry a token.
             raise unanswered(trouble, self.provider, self.step) from None
         sent = {**query, **(data or {})}
         return judge(response, self.provider, self.app, self.step,
                      (self.token, *[str(sent[name]) for name in _SECRET_PARAMETERS if name in sent]))
+
+
+def is_own_address(app: App, provider: Speaker, address: str) -> bool:
+    """Whether an address from an answer leads to the platform: https on one of its hosts, or that in the sandbox."""
+    # The library that dials reads some characters otherwise than the one that looks here, a backslash for one: an
+    # address with any but the plain ones could name two hosts.
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:-]+(?:[/?][!-~]*)?", address) or "\\" in address:
+        return False
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.fragment:
+        return False
+    name, real = next(iter(provider.hosts.items()))
+    sandbox = app.hosts.get(name, real).removesuffix(f"/{urlsplit(real).netloc}") if app.hosts.get(name) != real else ""
+    if sandbox:
+        host = address.removeprefix(f"{sandbox}/").split("/", 1)[0] if address.startswith(f"{sandbox}/") else ""
+    else:
+        host = (parts.hostname or "") if parts.scheme == "https" and port in (None, 443) else ""
+    known = {urlsplit(one).netloc for one in provider.hosts.values()}
+    return host in known or any(host.endswith(suffix) or host == suffix.lstrip(".") for suffix in provider.answer_hosts)
 
 
 class _Signed(requests.auth.AuthBase):
@@ -138,6 +203,8 @@ def judge(response: requests.Response, provider: Speaker, app: App, step: str, s
         if not known:
             raise unclear(provider, step)
         return Reply(response.status_code, response.headers, body)
+    if known and body is None and response.status_code in (404, 410) and step != PUBLISH:
+        body = {}  # "not there" needs no words; a page in its place would be a wall on the way
     raise refusal(response.status_code, response.headers, body if known else None, provider, app, step, secrets)
 
 
@@ -147,7 +214,7 @@ def _parsed(response: requests.Response) -> tuple[bool, Any]:
         return True, None
     try:
         return True, jsonlib.loads(response.content)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: nested without end
         return False, None
 
 
@@ -169,21 +236,21 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, provider: Speake
         return unclear(provider, step, answer.code)  # no clear word of the platform: the post may be out
     if status == 407:
         return _away(provider, step)  # our own proxy refused: the platform never saw the call
-    if status >= 500 or status == 408:
+    if status >= 500 or status == 408 or 300 <= status < 400:  # no platform redirects its own calls
         return unclear(provider, step, answer.code)
-    if body is None and status in (401, 403) and step not in (PUBLISH, "prepare"):
+    if body is None and status in (401, 403) and step != PUBLISH:
         return _away(provider, step)  # a page instead of an answer: a wall on the way, not the platform's word
     if status in (409, 412) and step != PUBLISH:
         return _away(provider, step)
     return read((), answer)
 
 
-def unanswered(trouble: requests.RequestException, provider: Speaker, step: str) -> PlatformError:
+def unanswered(trouble: Exception, provider: Speaker, step: str) -> PlatformError:
     """The error for a call without an answer: harmless if no connection was made, else unclear."""
     return _away(provider, step) if _never_sent(trouble) else unclear(provider, step)
 
 
-def _never_sent(trouble: requests.RequestException) -> bool:
+def _never_sent(trouble: Exception) -> bool:
     if isinstance(trouble, _BEFORE_DIALLING):
         return True
     cause: object = trouble.args[0] if trouble.args else None
@@ -227,6 +294,6 @@ def stated_wait(headers: Mapping[str, str], unstated: timedelta = UNSTATED_WAIT)
 def _http_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -18,11 +18,14 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from .. import outside
 from ..errors import AttemptFailed, ConfigurationWrong, Declined, PlatformError, RateLimited
-from .base import App, Consent, Draft, Located, Profile, Provider, Published, Renewal, Replay, TokenSet
-from .call import Call, judge, refusal, stated_wait, unanswered, unclear
+from .base import App, Consent, Profile, Provider, Renewal, Replay, TokenSet
+from .call import TROUBLE, Call, judge, refusal, stated_wait, unanswered, unclear
+from .content import Creator, Draft, Located, Progress, Published, Sent, Wait
 from .refusals import RENEW, TOKEN, Answer, Parsed, Refusal, redact
 
 CONNECTABLE: dict[str, "OAuth2Provider"] = {}  # filled by the registry in __init__.py
+# Told (app, the version that works instead, a sentence) when a platform ended the API version of an app.
+VERSION_ENDED: list[Callable[[App, str, str], None]] = []
 
 # RFC 6749, 4.1.2.1: what an authorization server may say about us rather than about the person.
 _OUR_FAULT = ("invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope",
@@ -62,17 +65,44 @@ class OAuth2Provider(Provider, ABC):
         """The length of a text as this platform counts it."""
 
     @abstractmethod
-    def publish(self, app: App, access_token: str, draft: Draft) -> Published:
-        """The call that cannot be taken back. Raises OutcomeUnknown where the answer leaves it open."""
+    def publish(self, app: App, access_token: str, draft: Draft, progress: Progress) -> Published | Sent:
+        """The call that cannot be taken back, for one part. Raises OutcomeUnknown where the answer leaves it open."""
 
     @abstractmethod
-    def locate(self, app: App, access_token: str, draft: Draft, sent_at: datetime) -> Published | Located:
-        """Look for a post whose outcome is unknown; reads only. Raises PlatformError."""
+    def locate(self, app: App, access_token: str, draft: Draft, progress: Progress,
+               sent_at: datetime) -> Published | Sent | Located:
+        """Look for a part whose outcome is unknown; reads only. Raises PlatformError."""
+
+    # ------------------------------------------------------------ what it may tell besides
+
+    def prepare(self, app: App, access_token: str, draft: Draft, progress: Progress) -> None:
+        """All that may be repeated and publishes nothing: uploads, containers. Goes on where `progress` stands."""
+
+    def check(self, app: App, access_token: str, draft: Draft, progress: Progress) -> Wait | None:
+        """Whether what was prepared is ready to be published (None); reads only. Raises PlatformError."""
+        return None
+
+    def follow(self, app: App, access_token: str, draft: Draft, progress: Progress,
+               sent: Sent) -> Published | Sent | Located:
+        """What became of a part that the platform still worked on; repeatable. Raises ContentRejected if it refused.
+
+        Located.NOT_PUBLISHED: the platform says for good that it came to nothing, and that a new try may succeed.
+        """
+        raise NotImplementedError
+
+    def delete(self, app: App, access_token: str, post_id: str, draft: Draft) -> None:
+        """Delete what was published; one that is gone already is fine. Only called where `delete_needs` offers it."""
+        raise NotImplementedError
+
+    def creator(self, app: App, access_token: str, platform_user_id: str) -> Creator:
+        """What the platform says now about posting to a profile; only called where `asks_creator`."""
+        raise NotImplementedError
 
     # ------------------------------------------------------------ authorise
 
-    def authorization_url(self, app: App, state: str, verifier: str | None, *, again: bool = False) -> str:
-        """Where the person gives consent. `again`: ask once more for what was declined."""
+    def authorization_url(self, app: App, state: str, verifier: str | None, *,
+                          again: bool | str = False) -> str:
+        """Where the person gives consent. `again`: why once more, one of the words in `base`."""
         session = OAuth2Session(app.client_id, redirect_uri=app.redirect_uri, scope=app.scopes or None,
                                 code_challenge_method="S256" if self.pkce else None)
         address, _ = session.create_authorization_url(
@@ -81,7 +111,11 @@ class OAuth2Provider(Provider, ABC):
         # Scopes are separated by %20, since not every platform takes a plus sign; a real plus sign is %2B by now.
         return str(address).replace("+", "%20")
 
-    def authorize_parameters(self, app: App, again: bool) -> dict[str, Any]:
+    def wants_pkce(self, app: App) -> bool:
+        """Whether a verifier is made for this app; platforms where an option of the app decides override it."""
+        return self.pkce
+
+    def authorize_parameters(self, app: App, again: bool | str) -> dict[str, Any]:
         """Further parameters of the consent page; a value of None leaves a parameter out."""
         return {}
 
@@ -149,7 +183,7 @@ class OAuth2Provider(Provider, ABC):
         ) as session:
             try:
                 ask(session)
-            except requests.RequestException as trouble:
+            except TROUBLE as trouble:
                 raise unanswered(trouble, self, step) from None
             assert session.answer is not None
             return session.answer
@@ -188,6 +222,11 @@ class OAuth2Provider(Provider, ABC):
         """The pause that a 429 asks for."""
         until = stated_wait(answer.headers)
         return RateLimited(f"{self.name} asked us to wait until {until:%H:%M} UTC.", answer.code, until=until)
+
+    def version_ended(self, app: App, instead: str, sentence: str) -> None:
+        """The platform ended the app's API version, and another one works in its place: let the admin know."""
+        for tell in VERSION_ENDED:
+            tell(app, instead, sentence)
 
     def unclear(self, step: str) -> PlatformError:
         """The error for an answer that lacks what it must contain."""

@@ -85,7 +85,8 @@ class Answer:
     def code(self) -> str:
         """The platform's own short code, safe to show: `190/460`, `invalid_client`, `HTTP 418`."""
         code = redact(self.parsed.codes[0], self.secrets)[:60] if self.parsed.codes else f"HTTP {self.status}"
-        return f"{code}/{self.parsed.subcode}" if self.parsed.subcode else code
+        subcode = redact(self.parsed.subcode, self.secrets)[:19]  # a row keeps 80 characters of both
+        return f"{code}/{subcode}" if subcode else code
 
     @property
     def detail(self) -> str:
@@ -148,9 +149,9 @@ def wrong(sentence: str, who: str = ADMIN, field_name: str = "") -> Factory:
     return lambda answer: ConfigurationWrong(answer.fill(sentence), answer.code, who, field=field_name)
 
 
-def rejected(sentence: str, field_name: str = "text") -> Factory:
-    """This text or media is refused."""
-    return lambda answer: ContentRejected(answer.fill(sentence), answer.code, field=field_name)
+def rejected(sentence: str, field_name: str = "text", *, quiet: timedelta | None = None) -> Factory:
+    """This text or media is refused. `quiet`: how long the account had better publish nothing after it."""
+    return lambda answer: ContentRejected(answer.fill(sentence), answer.code, field=field_name, quiet=quiet)
 
 
 def missing(sentence: str, *scopes: str, step: bool = False) -> Factory:

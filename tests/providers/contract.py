@@ -31,6 +31,7 @@ from socialconsole.errors import (
     TryLater,
 )
 from socialconsole.providers.base import App, Draft, Published, TokenSet
+from socialconsole.providers.content import Progress
 from socialconsole.providers.oauth2 import OAuth2Provider
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -99,6 +100,10 @@ class ProviderContract:
         """A good answer to a renewal, with these fields."""
         raise NotImplementedError
 
+    def prepared(self, app: App) -> Progress:
+        """What `prepare` left behind, for platforms that publish nothing without it."""
+        return Progress()
+
     # ------------------------------------------------------------ ground
 
     @pytest.fixture(autouse=True)
@@ -140,7 +145,7 @@ class ProviderContract:
         if step == "read":
             return self.provider.profile(app, ACCESS, self.draft.platform_user_id)
         if step == "publish":
-            return self.provider.publish(app, ACCESS, self.draft)
+            return self.provider.publish(app, ACCESS, self.draft, self.prepared(app))
         with self.provider.call(app, ACCESS, step) as call:
             return call.post("/media", form={})
 
@@ -324,7 +329,8 @@ class ProviderContract:
         hosts = self.provider.base_addresses("http://localhost:18999")
         mock.assert_all_requests_are_fired = False
         self.answers_publish(moved(mock, self.app.hosts, hosts))
-        done = self.provider.publish(replace(self.app, hosts=hosts), ACCESS, self.draft)
+        done = self.provider.publish(replace(self.app, hosts=hosts), ACCESS, self.draft,
+                                     self.prepared(self.app))
         assert done.permalink.startswith(hosts["web"] + "/")
 
     @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])

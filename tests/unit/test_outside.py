@@ -1,9 +1,11 @@
 """The door to the platforms: its time limit, its one log line, the proxy of the environment, and no redirects."""
 
 import http.server
+import io
 import logging
 import socket
 import threading
+import time
 
 import pytest
 import requests
@@ -153,3 +155,18 @@ def test_a_call_that_gets_no_answer_is_logged_too(caplog):
     with caplog.at_level(logging.INFO), outside.platform_session() as session, pytest.raises(requests.ConnectionError):
         session.get(address)
     assert vars(caplog.records[-1])["status"] == "no answer"
+
+
+def test_an_answer_that_is_badly_packed_is_told_as_no_answer():
+    answer = requests.Response()
+    answer.raw = urllib3.HTTPResponse(io.BytesIO(b"not gzip at all"), headers={"Content-Encoding": "gzip"},
+                                      preload_content=False)
+    with pytest.raises(requests.ConnectionError):
+        outside._read(answer, time.monotonic())
+
+
+def test_an_odd_redirect_does_not_break_the_reading():
+    with outside.platform_session() as session:
+        answer = requests.Response()
+        answer.status_code, answer.headers["Location"] = 302, "http://[broken"
+        assert session.get_redirect_target(answer) is None
