@@ -20,6 +20,7 @@ from . import config_checks as checks
 PROJECT = Path(__file__).resolve().parent.parent
 KEYS_FILE = "console.env"
 DATABASE_FILE = "console.db"
+MEDIA_FOLDER = "media"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -54,6 +55,10 @@ SETTINGS: tuple[Setting, ...] = (
             "while the public address is a loopback one."),
     Setting("SANDBOX_BIND", "127.0.0.1:8100", "The address and port the sandbox listens on."),
     Setting("WORKERS", "2", "How many processes publish posts and renew tokens."),
+    Setting("MEDIA_FOLDER", "", "The folder for uploaded pictures and videos. Empty: `media` in the instance folder."),
+    Setting("MEDIA_MAX_BYTES", "2147483648", "How many bytes one upload may have."),
+    Setting("ALLOWED_PRIVATE_NETWORKS", "", "Networks of your own that addresses typed by people may lead to, such as "
+            "`10.0.0.0/8`, separated by commas. Empty: only the public internet."),
     Setting("LOG_FORMAT", "text", "`text` or `json`, one line per event."),
 )
 NAMES = tuple(setting.name for setting in SETTINGS)
@@ -77,6 +82,9 @@ class Config:
     sandbox_host: str
     sandbox_port: int
     workers: int
+    media_folder: Path
+    media_max_bytes: int
+    private_networks: tuple[str, ...]
     log_format: str
     source: dict[str, str]
     problems: list[str] = field(default_factory=list)
@@ -158,10 +166,16 @@ def _build(values: dict[str, str], source: dict[str, str], instance: Path, probl
         sandbox=loopback if sandbox == "auto" else sandbox == "on",
         sandbox_host=sandbox_host, sandbox_port=sandbox_port,
         workers=checks.number("WORKERS", values["WORKERS"], 1, 64, problems),
+        media_folder=instance / Path(values["MEDIA_FOLDER"] or MEDIA_FOLDER).expanduser(),
+        media_max_bytes=checks.number("MEDIA_MAX_BYTES", values["MEDIA_MAX_BYTES"], 1024**2, 1024**4, problems),
+        private_networks=checks.networks(
+            "ALLOWED_PRIVATE_NETWORKS", values["ALLOWED_PRIVATE_NETWORKS"], problems),
         log_format=checks.one_of("LOG_FORMAT", values["LOG_FORMAT"], ("text", "json"), problems),
         source=source, problems=problems, warnings=warnings,
         shown={setting.name: values[setting.name] for setting in SETTINGS if not setting.secret})
     checks.folder("INSTANCE_PATH", instance, problems)
+    if values["MEDIA_FOLDER"]:
+        checks.folder("MEDIA_FOLDER", config.media_folder, problems)
     checks.database_url(database, problems)
     checks.redis_url(values["REDIS_URL"], problems)
     checks.ports(config.sandbox, (bind_host, bind_port), (sandbox_host, sandbox_port), problems)

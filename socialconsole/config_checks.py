@@ -146,6 +146,18 @@ def number(name: str, value: str, lowest: int, highest: int, problems: list[str]
     return lowest
 
 
+def networks(name: str, value: str, problems: list[str]) -> tuple[str, ...]:
+    """Networks separated by commas, as they are written properly; on a problem those that can be read."""
+    found = []
+    for one in value.replace(",", " ").split():
+        try:
+            found.append(str(ipaddress.ip_network(one)))
+        except ValueError:
+            problems.append(f"{name} holds “{one}”, which is no network. Write it like 10.0.0.0/8, with nothing set "
+                            "behind its length.")
+    return tuple(found)
+
+
 def folder(name: str, path: Path, problems: list[str]) -> None:
     """A folder we may write to, or may create."""
     there = path

@@ -54,6 +54,10 @@ class Vault:
         except (InvalidTag, ValueError):
             raise Unreadable("the sealed value does not belong to this record") from None
 
+    def derive(self, *where: str) -> bytes:
+        """A secret value that belongs to `where` and can be made again: for addresses that must not be guessed."""
+        return HKDF(SHA256(), 32, salt=None, info=b"derived" + _name(where)).derive(self._ring[self._newest])
+
     def is_current(self, sealed: bytes) -> bool:
         """Whether the newest key sealed this value."""
         return sealed[1:HEAD] == self._newest

@@ -1,0 +1,386 @@
+"""What a file really is: its type by its content, its size in pixels, seconds, frames or pages.
+
+A name proves nothing and a header may lie: pixels are refused before they are decoded, everything is read in bounded
+pieces.
+"""
+
+import contextlib
+import io
+import re
+import struct
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image, ImageFile
+
+from . import containers
+
+IMAGE, GIF, VIDEO, DOCUMENT = "image", "gif", "video", "document"
+MOST_PIXELS = 100_000_000
+LARGEST_PICTURE = 256 * 1024 * 1024
+LARGEST_DOCUMENT = 320 * 1024 * 1024  # no platform takes more than 100 MB
+LARGEST_LISTING = 8 * 1024 * 1024  # the list of members at the end of a zip
+MOST_FRAMES = 20_000
+PDF_SECONDS = 20
+PAGES_PROGRAM = Path(__file__).with_name("pdf_pages.py")
+HEAD = 4096
+ORIENTATION = 0x0112
+SIDEWAYS = (5, 6, 7, 8)  # values of the orientation that swap width and height
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+PPTX = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+PICTURES = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP", "image/bmp": "BMP",
+            "image/tiff": "TIFF"}  # type -> the name Pillow knows it by
+_MAGIC = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"GIF87a", "image/gif"),
+          (b"GIF89a", "image/gif"), (b"II*\x00", "image/tiff"), (b"MM\x00*", "image/tiff"),
+          (b"\x1aE\xdf\xa3", "video/webm"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/msword"),
+          (b"PK\x03\x04", "application/zip"))
+# What is refused, by its first bytes, and what people call it.
+_REFUSED = ((b"MZ", "a program"), (b"\x7fELF", "a program"), (b"\xcf\xfa\xed\xfe", "a program"),
+            (b"\xca\xfe\xba\xbe", "a program"), (b"#!", "a script"), (b"ID3", "a sound file"),
+            (b"fLaC", "a sound file"), (b"OggS", "a sound file or an Ogg video"), (b"{\\rtf", "an RTF document"),
+            (b"Rar!", "an archive"), (b"7z\xbc\xaf", "an archive"), (b"\x1f\x8b", "an archive"),
+            (b"8BPS", "a Photoshop file"), (b"%!PS", "a PostScript file"), (b"FLV", "a Flash video"),
+            (b"\x00\x00\x01\x00", "an icon"))
+_STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_TAKEN = "Use JPEG, PNG, GIF, WebP, MP4, MOV, WebM, PDF, DOCX or PPTX."
+
+
+class NotUsable(Exception):
+    """A file that cannot be used; the message says what it is and what to do."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a file is. None or 0: not known, and then `facts["unknown"]` says so in words."""
+
+    kind: str
+    type: str
+    width: int = 0
+    height: int = 0
+    seconds: float | None = None
+    frame_rate: float | None = None
+    frames: int = 0
+    pages: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def measure(path: Path, name: str) -> Measured:
+    """What the file at `path` is; `name` only serves the sentences. Raises NotUsable."""
+    shown = name or "The file"
+    size = path.stat().st_size
+    if size == 0:
+        raise NotUsable(f"{shown} is empty (0 bytes). Choose it again.")
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    found = _type(head, shown)
+    if found in PICTURES:
+        _not_over(size, LARGEST_PICTURE, shown, "picture")
+        return _gif(path, shown) if found == "image/gif" else _picture(path, found, shown)
+    if found.startswith("video/"):
+        return _video(path, found, shown)
+    _not_over(size, LARGEST_DOCUMENT, shown, "document")
+    if found == "application/pdf":
+        return Measured(DOCUMENT, found, pages=_pdf_pages(path, shown))
+    return _zipped(path, shown) if found == "application/zip" else _old_office(path, shown)
+
+
+def _not_over(size: int, most: int, shown: str, word: str) -> None:
+    if size > most:
+        raise NotUsable(f"{shown} has {size // 1024**2:,} MB, which is too much for a {word}. Make it smaller.")
+
+
+# ---------------------------------------------------------------- the type, by content
+
+
+def _type(head: bytes, shown: str) -> str:
+    for start, found in _MAGIC:
+        if head.startswith(start):
+            return found
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[:2] == b"BM" and head[14:18] in (b"\x0c\0\0\0", b"\x28\0\0\0", b"\x34\0\0\0", b"\x38\0\0\0", b"\x40\0\0\0",
+                                             b"\x6c\0\0\0", b"\x7c\0\0\0"):
+        return "image/bmp"
+    if head[4:8] == b"ftyp":
+        return _brand(head, shown)
+    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+        return "video/quicktime"  # from before files named their brand
+    if len(head) > 376 and head[0] == head[188] == head[376] == 0x47:
+        return "video/mp2t"
+    if b"%PDF-" in head[:1024]:
+        return "application/pdf"
+    raise NotUsable(f"{shown} is {_what(head)}, whatever its name says, and cannot be posted. {_TAKEN}")
+
+
+def _brand(head: bytes, shown: str) -> str:
+    brand = head[8:12]
+    if brand in _STILL_BRANDS:
+        raise NotUsable(f"{shown} is a HEIC picture, which no platform takes. Export it as JPEG; on an iPhone, "
+                        "Settings, Camera, Formats, “Most compatible” makes JPEG from now on.")
+    if brand in (b"avif", b"avis"):
+        raise NotUsable(f"{shown} is an AVIF picture, which no platform takes. Export it as JPEG.")
+    if brand in (b"M4A ", b"M4B ", b"M4P "):
+        raise NotUsable(f"{shown} is a sound file, which cannot be posted. {_TAKEN}")
+    return "video/quicktime" if brand == b"qt  " else "video/mp4"
+
+
+def _what(head: bytes) -> str:
+    """What people call a file that is not taken."""
+    for start, word in _REFUSED:
+        if head.startswith(start):
+            return word
+    if head[:4] == b"RIFF":
+        return {b"WAVE": "a sound file", b"AVI ": "an AVI video"}.get(head[8:12], "a file of an unknown kind")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if b"<svg" in text:
+        return "an SVG drawing"
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
+        return "a web page (HTML)"
+    if text.startswith(b"#extm3u"):
+        return "a playlist"
+    if text.startswith(b"<?xml"):
+        return "an XML file"
+    try:
+        head[:-4].decode()
+    except UnicodeDecodeError:
+        return "a file of an unknown kind"
+    return "a text file" if b"\0" not in head else "a file of an unknown kind"
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def opened(stream: BinaryIO, type: str) -> ImageFile.ImageFile:
+    """A picture whose header was read and found bearable; nothing is decoded yet. Raises NotUsable without a name."""
+    try:
+        if type == "image/webp":
+            _bearable(_webp_size(stream.read(30)))  # its reader allocates the canvas at once
+            stream.seek(0)
+        Image.init()
+        # Not `Image.open`: it would try every format there is, and refuse large ones without telling their size.
+        picture: ImageFile.ImageFile = Image.OPEN[PICTURES[type]][0](stream, "")
+    except NotUsable:
+        raise
+    except Exception:  # each reader has its own ways to stumble over a broken header
+        raise NotUsable("is cut off or damaged. Save or export it once more.") from None
+    _bearable(picture.size)
+    return picture
+
+
+def _bearable(size: tuple[int, int]) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise NotUsable("is damaged: it has no pixels. Save or export it once more.")
+    if width * height > MOST_PIXELS:
+        raise NotUsable(f"is {width:,} × {height:,} pixels, more than the {MOST_PIXELS // 1_000_000} megapixels that a "
+                        "picture may have. Make it smaller.")
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """Width and height as its first chunk tells. https://developers.google.com/speed/webp/docs/riff_container"""
+    kind = head[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack("<HH", head[26:30])
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def orientation(picture: Image.Image) -> int:
+    """How the camera was held; 1 where the picture does not say."""
+    try:
+        return int(picture.getexif().get(ORIENTATION, 1))
+    except Exception:  # broken metadata turns nothing
+        return 1
+
+
+def _picture(path: Path, type: str, shown: str) -> Measured:
+    try:
+        with path.open("rb") as stream:
+            picture = opened(stream, type)
+            width, height = picture.size
+            frames = int(getattr(picture, "n_frames", 1))
+            if orientation(picture) in SIDEWAYS:
+                width, height = height, width
+            # A JPEG is read to its end at an eighth of its size: enough to find out whether it is whole.
+            picture.draft(picture.mode, (max(1, picture.width // 8), max(1, picture.height // 8)))
+            picture.load()
+    except NotUsable as wrong:
+        raise NotUsable(f"{shown} {wrong}") from None
+    except Exception:  # as with headers
+        raise NotUsable(f"{shown} is cut off or damaged. Save or export it once more.") from None
+    facts = {"unknown": ["Only the first picture of this file is used."]} if frames > 1 and type != "image/jpeg" else {}
+    return Measured(IMAGE, type, width, height, facts=facts)
+
+
+def _gif(path: Path, shown: str) -> Measured:
+    try:
+        with path.open("rb") as stream:
+            picture = opened(stream, "image/gif")
+            width, height = picture.size
+            picture.load()
+        with path.open("rb") as stream:
+            frames, seconds = _gif_frames(stream)
+    except NotUsable as wrong:
+        raise NotUsable(f"{shown} {wrong}") from None
+    except Exception:  # as with headers
+        raise NotUsable(f"{shown} is cut off or damaged. Save or export it once more.") from None
+    if frames > MOST_FRAMES:
+        raise NotUsable(f"{shown} has more than {MOST_FRAMES:,} frames. Make it shorter.")
+    if frames > 1:
+        return Measured(GIF, "image/gif", width, height, seconds, frames / seconds if seconds else None, frames)
+    return Measured(IMAGE, "image/gif", width, height, frames=frames)
+
+
+def _gif_frames(stream: BinaryIO) -> tuple[int, float]:
+    """Frames and seconds, by its blocks and without decoding. https://www.w3.org/Graphics/GIF/spec-gif89a.txt"""
+    flags = stream.read(13)[10]
+    stream.seek((3 << (flags & 7) + 1) if flags & 0x80 else 0, io.SEEK_CUR)
+    frames, hundredths = 0, 0
+    while frames <= MOST_FRAMES:
+        block = stream.read(1)
+        if block == b"!":
+            label = stream.read(1)
+            first = _gif_data(stream)
+            if label == b"\xf9" and len(first) >= 3:
+                hundredths += int.from_bytes(first[1:3], "little") or 10  # browsers show 0 as a tenth of a second
+        elif block == b",":
+            flags = stream.read(9)[8]
+            stream.seek(((3 << (flags & 7) + 1) if flags & 0x80 else 0) + 1, io.SEEK_CUR)
+            _gif_data(stream)
+            frames += 1
+        elif block == b";" or (not block and frames):
+            break
+        else:
+            raise ValueError("not a block")
+    return frames, hundredths / 100
+
+
+def _gif_data(stream: BinaryIO) -> bytes:
+    """Skip a chain of pieces; returns the first. IndexError where the file ends within."""
+    first = b""
+    while size := stream.read(1)[0]:
+        piece = stream.read(size)
+        if len(piece) < size:
+            raise ValueError("cut off")
+        first = first or piece
+    return first
+
+
+# ---------------------------------------------------------------- videos
+
+
+def _video(path: Path, type: str, shown: str) -> Measured:
+    try:
+        found = containers.read(path, type)
+    except containers.CutOff as cut:
+        raise NotUsable(f"{shown} is cut off: {cut}. Copy or export it once more.") from None
+    except containers.NoVideo:
+        raise NotUsable(f"{shown} holds no video, at most sound, and cannot be posted. {_TAKEN}") from None
+    facts: dict[str, Any] = dict(found.facts)
+    if missing := found.missing():
+        facts["unknown"] = missing
+    return Measured(VIDEO, found.type, found.width, found.height, found.seconds, found.frame_rate, facts=facts)
+
+
+# ---------------------------------------------------------------- documents
+
+
+def _pdf_pages(path: Path, shown: str) -> int:
+    broken = NotUsable(f"{shown} is damaged or cut off: its pages cannot be counted. Export the PDF once more.")
+    try:
+        done = subprocess.run([sys.executable, "-I", str(PAGES_PROGRAM), str(path)], stdin=subprocess.DEVNULL, env={},
+                              capture_output=True, timeout=PDF_SECONDS, check=False, text=True)
+    except subprocess.TimeoutExpired:
+        raise NotUsable(f"{shown} takes too long to read. Export the PDF once more, without forms or layers.") from None
+    said = done.stdout.strip()
+    if done.returncode == 0 and said == "encrypted":
+        raise NotUsable(f"{shown} is protected by a password. Save the PDF without protection.")
+    if done.returncode != 0 or not said.isdigit() or said == "0":
+        raise broken
+    return int(said)
+
+
+def _zipped(path: Path, shown: str) -> Measured:
+    """A DOCX or PPTX by the names of its members; nothing is unpacked but one small one."""
+    try:
+        _check_listing(path)
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if any(name.lower().endswith("vbaproject.bin") for name in names):
+                raise NotUsable(f"{shown} holds macros. Save it as DOCX or PPTX, without them, or as PDF.")
+            if any(name.startswith("ppt/") for name in names):
+                pages = sum(bool(re.fullmatch(r"ppt/slides/slide\d+\.xml", name)) for name in names)
+                return Measured(DOCUMENT, PPTX, pages=pages, facts={} if pages else _no_pages())
+            if any(name.startswith("word/") for name in names):
+                pages = _told_pages(archive)
+                return Measured(DOCUMENT, DOCX, pages=pages, facts={} if pages else _no_pages())
+    except (zipfile.BadZipFile, OSError, ValueError, struct.error, NotImplementedError):
+        raise NotUsable(f"{shown} is cut off or damaged. Save or export it once more.") from None
+    raise NotUsable(f"{shown} is an archive (ZIP), and cannot be posted. {_TAKEN}")
+
+
+def _check_listing(path: Path) -> None:
+    """Refuse a list of members that would fill the memory. ValueError."""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 65_557))
+        end = stream.read()
+    place = end.rfind(b"PK\x05\x06")
+    if place < 0 or len(end) < place + 16 or int.from_bytes(end[place + 12 : place + 16], "little") > LARGEST_LISTING:
+        raise ValueError("no list of members, or too long a one")
+
+
+def _told_pages(archive: zipfile.ZipFile) -> int:
+    try:
+        with archive.open("docProps/app.xml") as member:
+            told = re.search(rb"<Pages>(\d{1,5})</Pages>", member.read(65_536))
+    except (KeyError, RuntimeError, zipfile.BadZipFile):
+        return 0
+    return int(told[1]) if told else 0
+
+
+def _old_office(path: Path, shown: str) -> Measured:
+    """A DOC or PPT by the names in its directory.
+
+    https://learn.microsoft.com/en-us/openspecs/windows_protocols/ms-cfb/
+    """
+    with contextlib.suppress(struct.error, ValueError, OSError, IndexError):
+        names = _directory(path)
+        if "WordDocument" in names:
+            return Measured(DOCUMENT, "application/msword", facts=_no_pages())
+        if "PowerPoint Document" in names:
+            return Measured(DOCUMENT, "application/vnd.ms-powerpoint", facts=_no_pages())
+    raise NotUsable(f"{shown} is neither a Word nor a PowerPoint document, and cannot be posted. {_TAKEN}")
+
+
+def _directory(path: Path) -> set[str]:
+    with path.open("rb") as stream:
+        head = stream.read(512)
+        shift = struct.unpack_from("<H", head, 30)[0]
+        if shift not in (9, 12):
+            raise ValueError("no such sector size")
+        size, sector = 1 << shift, struct.unpack_from("<I", head, 48)[0]
+        tables = struct.unpack_from("<109I", head, 76)
+        names: set[str] = set()
+        for _ in range(1000):
+            stream.seek((sector + 1) * size)
+            entries = stream.read(size)
+            for first in range(0, len(entries) - 127, 128):
+                length = struct.unpack_from("<H", entries, first + 64)[0]
+                names.add(entries[first : first + max(0, min(length, 64) - 2)].decode("utf-16-le", "replace"))
+            stream.seek((tables[sector // (size // 4)] + 1) * size + sector % (size // 4) * 4)
+            sector = struct.unpack("<I", stream.read(4))[0]
+            if sector >= 0xFFFFFFFA:  # the end of the chain
+                break
+        return names
+
+
+def _no_pages() -> dict[str, Any]:
+    return {"unknown": ["The number of pages is not known."]}

@@ -1,0 +1,406 @@
+"""Files of a workspace: stored, measured, converted for a platform, handed out while a delivery needs them.
+
+The bytes lie in the media folder under the workspace and the file's id; a name that somebody typed is never a path.
+Calls of this module that read or convert bytes stand outside of transactions.
+"""
+
+import base64
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO
+from urllib.parse import unquote, urlsplit
+
+from flask import abort, current_app
+from sqlalchemy import delete as delete_rows
+from sqlalchemy import exists, or_, select
+
+from . import audit, converting, guarded, locations, measuring
+from .config import Config
+from .database import writing
+from .extensions import db
+from .measuring import Measured, NotUsable
+from .models import FINAL, Delivery, Media, MediaLink, MediaUse, User, Workspace, new_id
+from .outside import now as present
+from .providers.content import GIF, IMAGE, VIDEO, File, Format
+from .vault import Vault
+
+PIECE = 1024 * 1024
+MEGABYTE = 1024 * 1024
+LEAST_FREE = 500 * MEGABYTE  # the database lies on the same disk more often than not
+LONGEST_NAME = 200
+LONGEST_ALT = 5000
+THUMBNAIL_SIDE = 320
+KEPT = timedelta(hours=24)  # files that no post needs
+MOST_AT_ONCE = 200  # files cleaned up in one go
+FETCH_SECONDS = 120.0
+VARIANTS, PREVIEWS = "variants", "previews"
+ENDINGS = {
+    "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/bmp": "bmp",
+    "image/tiff": "tiff", "video/mp4": "mp4", "video/quicktime": "mov", "video/webm": "webm",
+    "video/x-matroska": "mkv", "video/mp2t": "ts", "application/pdf": "pdf", "application/msword": "doc",
+    "application/vnd.ms-powerpoint": "ppt", measuring.DOCX: "docx", measuring.PPTX: "pptx"}
+
+
+class Refused(Exception):
+    """A file that cannot be taken or used; the message says why."""
+
+
+def _config() -> Config:
+    config: Config = current_app.extensions["config"]
+    return config
+
+
+# ---------------------------------------------------------------- taking files in
+
+
+def store(workspace: Workspace, user: User, stream: IO[bytes], name: str) -> Media:
+    """Keep an uploaded file, measured and without the place where it was made. Raises Refused."""
+    name = _tidy_name(name)
+    folder = _folder(workspace.id)
+    _need_space(folder)
+    with _beside(folder) as part:
+        _take(stream, part, name)
+        return _keep(workspace, user, part, name)
+
+
+def from_address(workspace: Workspace, user: User, address: str) -> Media:
+    """Keep a file that lies at an address on the internet. Raises Refused."""
+    config, folder = _config(), _folder(workspace.id)
+    _need_space(folder)
+    with _beside(folder) as part:
+        try:
+            found = guarded.get(address, most_bytes=config.media_max_bytes, seconds=FETCH_SECONDS, into=part,
+                                networks=config.private_networks,
+                                bases=(config.sandbox_url,) if config.sandbox else ())
+        except guarded.Refused as refused:
+            raise Refused(str(refused)) from None
+        if found.status != 200:
+            raise Refused(f"There is no file at this address: the server answered {found.status}. Open the address in "
+                          "a browser to see what is there.")
+        if found.type in ("text/html", "application/xhtml+xml"):
+            raise Refused("This address leads to a web page, not to a file. Use the address of the picture or video "
+                          "itself.")
+        return _keep(workspace, user, part, _last_of(address))
+
+
+def _last_of(address: str) -> str:
+    """What an address calls its file; it was fetched, so it can be read."""
+    return _tidy_name(unquote(urlsplit(address.strip()).path).rpartition("/")[2]) or "The file"
+
+
+def _keep(workspace: Workspace, user: User, part: Path, name: str) -> Media:
+    try:
+        measured = measuring.measure(part, name)
+    except NotUsable as wrong:
+        raise Refused(str(wrong)) from None
+    with _beside(part.parent) as clean:
+        source = clean if locations.cleaned(part, measured.type, clean) else part
+        media = _row(workspace, user, source, name, measured)
+        _settle(source, part.parent / media.id)
+    try:
+        with writing() as session:
+            session.add(media)
+            session.flush()
+            audit.record("media.stored", "media", media.id, f"Uploaded {name or 'a file'}", workspace_id=workspace.id,
+                         name=name, kind=media.kind, size=media.size)
+    except BaseException:
+        (part.parent / media.id).unlink(missing_ok=True)
+        raise
+    return media
+
+
+def _row(workspace: Workspace, user: User, path: Path, name: str, found: Measured) -> Media:
+    return Media(id=new_id("med"), workspace_id=workspace.id, user_id=user.id, kind=found.kind, type=found.type,
+                 name=name, size=path.stat().st_size, sha256=_sha256(path), width=found.width, height=found.height,
+                 seconds=found.seconds, frame_rate=found.frame_rate, frames=found.frames, pages=found.pages,
+                 facts=found.facts, alt_text="", created_at=present())
+
+
+def _folder(name: str) -> Path:
+    folder = _config().media_folder / name
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _need_space(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < LEAST_FREE:
+        raise Refused("The console's disk is nearly full, so it takes no files. Tell the person who runs this console.")
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A new empty file in the folder, for its owner alone; whatever of it is still there afterwards goes."""
+    handle, name = tempfile.mkstemp(prefix=".part-", dir=folder)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _take(stream: IO[bytes], part: Path, name: str) -> None:
+    most, taken = _config().media_max_bytes, 0
+    with part.open("wb") as out:
+        while piece := stream.read(PIECE):
+            taken += len(piece)
+            if taken > most:
+                raise Refused(f"{name or 'The file'} is larger than the {most // MEGABYTE:,} MB that this console "
+                              "takes. Make it smaller.")
+            if taken // PIECE % 64 == 0:
+                _need_space(part.parent)
+            out.write(piece)
+
+
+def _settle(part: Path, target: Path) -> None:
+    """Put the finished file in place, surely on disk, in one step."""
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.chmod(0o600)
+    part.rename(target)
+    handle = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _tidy_name(name: str) -> str:
+    """The last part of a name, printable and not too long: it is shown, and never used on disk."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in last).split())
+    stem, dot, ending = plain.rpartition(".")
+    room = LONGEST_NAME - len(dot + ending)
+    return (stem[:room] + dot + ending)[:LONGEST_NAME] if stem and room > 0 else plain[:LONGEST_NAME]
+
+
+# ---------------------------------------------------------------- reading and changing
+
+
+def one(workspace: Workspace, media_id: str) -> Media:
+    """One file of a workspace; 404 for a stranger's, as for none."""
+    found = db.session.scalar(select(Media).where(Media.id == media_id, Media.workspace_id == workspace.id))
+    if found is None:
+        abort(404)
+    return found
+
+
+def some(workspace: Workspace, ids: Sequence[str]) -> list[Media]:
+    """Files of a workspace in the order asked; 404 if one is not there."""
+    found = {stored.id: stored for stored in still_there(workspace, ids)}
+    if not set(ids) <= set(found):
+        abort(404)
+    return [found[media_id] for media_id in ids]
+
+
+def still_there(workspace: Workspace, ids: Sequence[str]) -> list[Media]:
+    """Those of these files that were not deleted meanwhile, in the order asked."""
+    found = {media.id: media for media in db.session.scalars(
+        select(Media).where(Media.id.in_(set(ids)), Media.workspace_id == workspace.id))} if ids else {}
+    return [found[media_id] for media_id in ids if media_id in found]
+
+
+def path_of(stored: Media) -> Path:
+    """Where the bytes lie."""
+    return _config().media_folder / stored.workspace_id / stored.id
+
+
+def file_of(stored: Media, alt_text: str | None = None) -> File:
+    """A stored file as providers see it."""
+    return File(stored.id, stored.kind, stored.type, stored.size, path_of(stored), name=stored.name,
+                sha256=stored.sha256, width=stored.width, height=stored.height, seconds=stored.seconds,
+                frame_rate=stored.frame_rate, frames=stored.frames, pages=stored.pages,
+                alt_text=stored.alt_text if alt_text is None else alt_text)
+
+
+def alt(stored: Media, text: str, user: User) -> None:
+    """Say what a picture shows. Raises Refused."""
+    text = text.replace("\r\n", "\n").strip()
+    if len(text) > LONGEST_ALT:
+        raise Refused(f"This description is {len(text) - LONGEST_ALT:,} characters too long. Shorten it.")
+    with writing() as session:
+        session.get_one(Media, stored.id, populate_existing=True).alt_text = text
+        audit.record("media.described", "media", stored.id, "Described a picture", workspace_id=stored.workspace_id,
+                     name=stored.name)
+
+
+def use(workspace: Workspace, post_id: str, ids: Sequence[str], now: datetime) -> None:
+    """Note that a post needs these files. Inside `writing()`."""
+    there = set(db.session.scalars(select(MediaUse.media_id).where(MediaUse.post_id == post_id)))
+    for stored in some(workspace, list(dict.fromkeys(ids))):
+        stored.used_at = now
+        if stored.id not in there:
+            db.session.add(MediaUse(post_id=post_id, media_id=stored.id))
+
+
+def delete(stored: Media, user: User) -> None:
+    """Delete a file for good. Raises Refused while a delivery still needs it."""
+    with writing() as session:
+        if session.scalar(select(exists().where(
+                MediaUse.media_id == stored.id, MediaUse.post_id == Delivery.post_id, Delivery.state.not_in(FINAL)))):
+            raise Refused("A post that has not gone out yet needs this file. Cancel the post first.")
+        session.execute(delete_rows(MediaUse).where(MediaUse.media_id == stored.id))
+        session.execute(delete_rows(MediaLink).where(MediaLink.media_id == stored.id))
+        session.execute(delete_rows(Media).where(Media.id == stored.id))
+        audit.record("media.deleted", "media", stored.id, f"Deleted {stored.name or 'a file'}",
+                     workspace_id=stored.workspace_id, name=stored.name)
+    _unlink(_config().media_folder / stored.workspace_id, stored.id)
+
+
+def _unlink(folder: Path, media_id: str) -> None:
+    """Remove a file and its copies; what cannot be removed now is found as an orphan later."""
+    (folder / media_id).unlink(missing_ok=True)
+    for copy in (folder / VARIANTS).glob(f"{media_id}-*"):
+        copy.unlink(missing_ok=True)
+
+
+def facts_in_words(stored: Media) -> str:
+    """What was measured, in a line for people: "JPEG, 1,200 × 800, 340 KB"."""
+    parts = [ENDINGS.get(stored.type, stored.type).upper().replace("JPG", "JPEG")]
+    if stored.width:
+        parts.append(f"{stored.width:,} × {stored.height:,}")
+    if stored.seconds:
+        parts.append(_length(stored.seconds))
+    if stored.kind == VIDEO and stored.frame_rate:
+        parts.append(f"{stored.frame_rate:.3g} frames per second")
+    if stored.frames > 1:
+        parts.append(f"{stored.frames:,} frames")
+    if stored.pages:
+        parts.append(f"{stored.pages:,} page{'' if stored.pages == 1 else 's'}")
+    return ", ".join((*parts, _size(stored.size)))
+
+
+def _length(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02} h"
+    return f"{minutes}:{rest:02} min" if minutes else f"{seconds:.2g} s"
+
+
+def _size(size: int) -> str:
+    if size >= 1024 * MEGABYTE:
+        return f"{size / 1024 / MEGABYTE:.3g} GB"
+    return f"{size / MEGABYTE:.3g} MB" if size >= MEGABYTE else f"{max(1, round(size / 1024))} KB"
+
+
+# ---------------------------------------------------------------- copies
+
+
+def thumbnail(stored: Media) -> Path | None:
+    """A small JPEG of a picture, made once; None where there is none to show."""
+    if stored.kind not in (IMAGE, GIF):
+        return None
+    target = path_of(stored).parent / VARIANTS / f"{stored.id}-small.jpg"
+    if not target.exists():
+        try:
+            converting.write(target, converting.thumbnail(path_of(stored), stored.type, THUMBNAIL_SIDE))
+        except converting.NotFitting:
+            return None
+    return target
+
+
+def adapted(file: File, shown: Format) -> File:
+    """A picture converted to what a format takes; everything else as it is. Raises Refused."""
+    if not file.path.is_file():
+        raise Refused(f"{file.name or 'A file'} is not in the console's folder any more. Upload it once more.")
+    if shown.image is None or file.kind != IMAGE:
+        return file
+    try:
+        return converting.fitted(file, shown.image, file.path.parent / VARIANTS)
+    except converting.NotFitting as wrong:
+        raise Refused(str(wrong)) from None
+
+
+# ---------------------------------------------------------------- addresses for platforms
+
+
+def linked(delivery_id: str, file: File) -> File:
+    """A file with the address where a platform may fetch it while its delivery is under way."""
+    vault: Vault = current_app.extensions["vault"]
+    variant = file.path.name if file.path.parent.name == VARIANTS else ""
+    # Derived, not drawn: the same delivery and file have the same address at every attempt, and no row keeps it.
+    token = base64.urlsafe_b64encode(vault.derive("media link", delivery_id, file.id, variant)).decode().rstrip("=")
+    hashed = _hashed(token)
+    with writing() as session:
+        if session.get(MediaLink, hashed) is None:
+            session.add(MediaLink(token_hash=hashed, media_id=file.id, delivery_id=delivery_id, variant=variant,
+                                  type=file.type, created_at=present()))
+    return replace(file, public_url=f"{_config().public_url}/media/{token}.{ENDINGS.get(file.type, 'bin')}")
+
+
+def served(token: str) -> tuple[Path, str] | None:
+    """The file behind an address and its type, while the delivery is under way; else None."""
+    found = db.session.execute(
+        select(MediaLink, Media).join(Media, Media.id == MediaLink.media_id)
+        .join(Delivery, Delivery.id == MediaLink.delivery_id)
+        .where(MediaLink.token_hash == _hashed(token), Delivery.state.not_in(FINAL))).first()
+    if found is None:
+        return None
+    link, stored = found
+    path = path_of(stored)
+    if link.variant:
+        path = path.parent / VARIANTS / link.variant
+    return (path, link.type) if path.is_file() else None
+
+
+def _hashed(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+# ---------------------------------------------------------------- cleaning up
+
+
+def tidy(now: datetime) -> int:
+    """Remove what nobody needs: old files without a post, files without a row, addresses of settled deliveries."""
+    before = now - KEPT
+    unused = select(Media.id, Media.workspace_id).where(
+        Media.created_at < before, or_(Media.used_at.is_(None), Media.used_at < before),
+        ~exists().where(MediaUse.media_id == Media.id)).limit(MOST_AT_ONCE)
+    settled = select(MediaLink.token_hash).join(Delivery, Delivery.id == MediaLink.delivery_id).where(
+        Delivery.state.in_(FINAL)).limit(MOST_AT_ONCE)
+    if db.session.execute(unused).first() is None and db.session.execute(settled).first() is None:
+        return _sweep(_config().media_folder, before)  # the usual case asks for no write lock
+    with writing() as session:
+        old, links = session.execute(unused).all(), session.scalars(settled).all()
+        session.execute(delete_rows(Media).where(Media.id.in_([media_id for media_id, _ in old])))
+        session.execute(delete_rows(MediaLink).where(MediaLink.token_hash.in_(links)))
+    for media_id, workspace_id in old:
+        _unlink(_config().media_folder / workspace_id, media_id)
+    return len(old) + len(links) + _sweep(_config().media_folder, before)
+
+
+def _sweep(folder: Path, before: datetime) -> int:
+    """Remove old files on disk that no row knows: of a deleted workspace, or of a process that was killed."""
+    aged = [path for path in folder.glob("*/**/*")
+            if path.is_file() and path.stat().st_mtime < before.timestamp()] if folder.is_dir() else []
+    # A copy is named after its file: `med_…-<rule>.jpg`.
+    ids = {path: path.name.partition("-")[0] for path in aged}
+    known = _known({media_id for media_id in ids.values() if media_id.startswith("med_")})
+    gone = [path for path in aged if ids[path] not in known]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    return len(gone)
+
+
+def _known(ids: set[str]) -> set[str]:
+    wanted, found = sorted(ids), set[str]()
+    for first in range(0, len(wanted), 500):
+        found |= set(db.session.scalars(select(Media.id).where(Media.id.in_(wanted[first : first + 500]))))
+    return found
+
+
+def shows_inline(type: str) -> bool:
+    """Whether a browser may show this type by itself; everything else is only saved."""
+    return type in ENDINGS and type.startswith(("image/", "video/"))
