@@ -1,4 +1,4 @@
-"""A second web app that plays X, Facebook and LinkedIn, so that nobody needs a developer account to try the console.
+"""A second web app that plays the platforms, so that nobody needs a developer account to try the console.
 
 It imports nothing of the console and the console imports nothing of it: they meet over HTTP only, as with the real
 platforms. A real host is the first part of the path: `https://api.x.com/2/tweets` is `{base}/api.x.com/2/tweets`.
@@ -13,50 +13,18 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
-from werkzeug.routing import BaseConverter
+from flask import Blueprint, Flask, Response, g, jsonify, make_response, render_template, request
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from . import (
-    control,
-    facebook,
-    facebook_pages,
-    facebook_posts,
-    graph,
-    linkedin,
-    linkedin_api,
-    portal,
-    twitter,
-    twitter_api,
-)
-from .oauth import LOOPBACK, same_origin
+from . import control, portal
+from .oauth import same_origin
+from .plays import PLAYS, find_plays
+from .shapes import LOOPBACK
 from .world import World
 
-LARGEST_REQUEST = 1024 * 1024
-BLUEPRINTS = (
-    portal.bp,
-    control.bp,
-    twitter.bp,
-    twitter_api.bp,
-    graph.bp,
-    facebook.bp,
-    facebook_pages.bp,
-    facebook_posts.bp,
-    linkedin.bp,
-    linkedin_api.bp,
-)
+LARGEST_REQUEST = 1024 * 1024  # of JSON and forms; what carries media says so (`calls.operation`)
 
-
-class _GraphVersion(BaseConverter):
-    regex = r"v\d+\.\d+"
-
-
-class _Node(BaseConverter):
-    regex = r"\d+"
-
-
-class _PostNode(BaseConverter):
-    regex = r"\d+_\d+"
+find_plays(__name__, __path__)
 
 
 def create_sandbox(base_url: str, state_file: Path | None = None, now: Callable[[], float] = time.time) -> Flask:
@@ -68,14 +36,21 @@ def create_sandbox(base_url: str, state_file: Path | None = None, now: Callable[
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["sandbox"] = World(base_url, state_file, now)
-    app.url_map.converters.update(graph_version=_GraphVersion, node=_Node, post_node=_PostNode)
+    for play in PLAYS.values():
+        app.url_map.converters.update(play.converters)
     names = {*LOOPBACK, urlsplit(base_url).hostname}
     app.before_request(lambda: _check_sender(names))
     app.after_request(_headers)
-    for blueprint in BLUEPRINTS:
+    for blueprint in _blueprints():
         app.register_blueprint(blueprint)
     app.register_error_handler(404, _not_found)
     return app
+
+
+def _blueprints() -> list[Blueprint]:
+    """Every blueprint once: platforms of one company may share some."""
+    everything = [portal.bp, control.bp, *(one for play in PLAYS.values() for one in play.blueprints)]
+    return list(dict.fromkeys(everything))
 
 
 def _check_sender(names: set[str | None]) -> Response | None:

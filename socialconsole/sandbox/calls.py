@@ -5,12 +5,14 @@ Views are marked with `operation`; everything that can go wrong on order happens
 
 import functools
 import select
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
-from flask import Response, current_app, make_response, request
+from flask import Response, current_app, g, make_response, request
 
 from .faults import LONGEST_HOLD, FaultDesk
 from .state import Fault
@@ -20,22 +22,30 @@ from .world import CallRecord, world
 Refuse = Callable[[str, float], Response]
 View = Callable[..., Any]
 
+PIECE = 256 * 1024
+LARGEST_BODY = 1_200_000_000
+LARGEST_FIELDS = 1024 * 1024  # of a multipart form, all its texts together
 WAITING_PAGE = "<!doctype html><title>One moment</title><p>Please wait while we check your browser.</p>"
 
 
 def operation(
-    platform: str, name: str | Callable[[], str], refuse: Refuse
+    platform: str, name: str | Callable[[], str], refuse: Refuse, *, media: bool = False
 ) -> Callable[[View], Callable[..., Response]]:
-    """Mark a view as a platform's call. `refuse` writes the platform's own 429 and 500 answers."""
+    """Mark a view as a platform's call. `refuse` writes the platform's own 429 and 500 answers.
+
+    `media` is for views that receive files: their body may be large, and lies on disk before the view is alone with the
+    state, so that a slow upload keeps nobody waiting.
+    """
 
     def mark(view: View) -> Callable[..., Response]:
         @functools.wraps(view)
         def answer(**arguments: Any) -> Response:
-            label = name if isinstance(name, str) else name()
-            with _logged(platform, label) as log:
-                response = _answer(platform, label, refuse, functools.partial(view, **arguments))
-                log(response.status_code)
-                return response
+            with _large_body() if media else nullcontext():
+                label = name if isinstance(name, str) else name()
+                with _logged(platform, label) as log:
+                    response = _answer(platform, label, refuse, functools.partial(view, **arguments))
+                    log(response.status_code)
+                    return response
 
         return answer
 
@@ -57,6 +67,8 @@ def _answer(platform: str, label: str, refuse: Refuse, view: Callable[[], Any]) 
     desk = world().faults
 
     def effect() -> Response:
+        if "body_file" in g:
+            _receive()
         with desk.state.writing():
             try:
                 return make_response(view())
@@ -78,13 +90,39 @@ def _answer(platform: str, label: str, refuse: Refuse, view: Callable[[], Any]) 
 
 
 def _held(desk: FaultDesk, fault: Fault, effect: Callable[[], Response]) -> Response:
-    request.get_data()  # a body still unread would hide that the caller hung up
+    _receive()  # a body still unread would hide that the caller hung up
     seconds = fault.seconds if fault.sort == "slow" else LONGEST_HOLD
     response = effect() if fault.after else None
     desk.hold(fault, seconds)
     if response is None and _caller_is_gone():
         raise ConnectionResetError("The caller hung up before anything happened.")
     return response or effect()
+
+
+@contextmanager
+def _large_body() -> Iterator[None]:
+    """A large body for this request; what is received of it lies in a file that goes with the request."""
+    request.max_content_length = LARGEST_BODY  # None would mean the app's own limit
+    request.max_form_memory_size = LARGEST_FIELDS
+    with tempfile.TemporaryFile() as file:
+        g.body_file = file
+        yield
+
+
+def _receive() -> None:
+    """Take in the whole body: media onto disk, anything else into memory, where its size is limited."""
+    file = g.get("body_file")
+    if file is None:
+        request.get_data()
+        return
+    if request.environ["wsgi.input"] is file:
+        return
+    shutil.copyfileobj(request.stream, file, PIECE)
+    request.environ["CONTENT_LENGTH"] = str(file.tell())
+    request.environ.pop("HTTP_TRANSFER_ENCODING", None)
+    request.environ["wsgi.input"] = file
+    file.seek(0)
+    del request.stream  # the next use makes it anew, over the file
 
 
 def _caller_is_gone() -> bool:

@@ -14,13 +14,16 @@ from .desk import (
     act,
     app_facts,
     change_app,
+    change_settings,
     fault_facts,
     make_app,
     person_facts,
     post_facts,
     rotate_secret,
+    upload_facts,
 )
-from .state import PLATFORMS, App, Fault
+from .plays import PLAYS
+from .state import App, Fault, Upload
 from .world import iso, world
 
 bp = Blueprint("control", __name__, url_prefix="/portal/api")
@@ -49,7 +52,7 @@ def _body() -> dict[str, Any]:
 
 def _platform() -> str | None:
     platform = request.args.get("platform")
-    if platform is not None and platform not in PLATFORMS:
+    if platform is not None and platform not in PLAYS:
         raise Mistake(f"There is no platform {platform!r} here.", 404)
     return platform
 
@@ -110,7 +113,7 @@ def rotate(client_id: str) -> Response:
 def everybody() -> Response:
     """The built-in people with their grants."""
     platform = _platform()
-    return _json([person_facts(world(), who) for who in people.PEOPLE if platform in (None, who.platform)])
+    return _json([person_facts(world(), who) for who in people.everybody() if platform in (None, who.platform)])
 
 
 @bp.post("/people/<platform>/<person_id>/<action>")
@@ -174,6 +177,27 @@ def release(fault_id: str) -> Response:
 def posts() -> Response:
     """The posts that can be seen, newest first."""
     return _json([post_facts(post) for post in world().posts(_platform())])
+
+
+@bp.get("/uploads")
+def uploads() -> Response:
+    """The media that came in, oldest first."""
+    platform = _platform()
+    found = [upload for upload in world().state.all(Upload) if platform in (None, upload.platform)]
+    return _json([upload_facts(upload) for upload in found])
+
+
+@bp.get("/settings")
+def settings() -> Response:
+    """What is set for the whole sandbox."""
+    return _json({"processing_polls": world().processing_polls, "quotas": world().quotas})
+
+
+@bp.post("/settings")
+def set_settings() -> Response:
+    """Sets how often media is still being processed, and how much a platform takes; both are optional."""
+    change_settings(world(), _body())
+    return settings()
 
 
 @bp.get("/calls")

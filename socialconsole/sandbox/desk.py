@@ -3,18 +3,14 @@
 Mistakes raise `Mistake` with a sentence; the edges show it, each in its own form.
 """
 
-import base64
-import re
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from . import people
-from .oauth import redirect_problem
-from .state import PLATFORMS, App, Fault, Post, Standing
+from .plays import PLAYS
+from .state import App, Fault, Post, Settings, Standing, Upload
 from .world import World, iso
 
-MODES = {"twitter": ("",), "facebook": ("", "business"), "linkedin": ("member", "organization")}
 ACTIONS = {
     "expire": "Access tokens run out now",
     "revoke": "Access is withdrawn",
@@ -37,20 +33,21 @@ class Mistake(Exception):
 def make_app(world: World, wish: Mapping[str, Any]) -> App:
     """A new app at a platform, kept. Raises Mistake."""
     platform = str(wish.get("platform", ""))
-    if platform not in PLATFORMS:
-        raise Mistake(f"There is no platform {platform!r} here. Choose one of {', '.join(PLATFORMS)}.")
-    client_id, secret = _credentials(platform)
-    mode = str(wish.get("mode") or MODES[platform][0])
-    if mode not in MODES[platform]:
+    play = PLAYS.get(platform)
+    if play is None:
+        raise Mistake(f"There is no platform {platform!r} here. Choose one of {', '.join(PLAYS)}.")
+    mode = str(wish.get("mode", ""))
+    if mode not in play.modes:
         # A mode is optional and named by whoever asks; what this platform does not know means its usual sort of app.
-        mode = MODES[platform][0]
+        mode = play.modes[0]
+    client_id, secret = play.credentials(mode)
     app = App(
         platform=platform,
         client_id=client_id,
         client_secret=secret,
         name=str(wish.get("name") or "Console").strip()[:60],
         mode=mode,
-        config_id=_digits(15) if mode == "business" else "",
+        settings=play.settings(mode),
         created_at=world.now(),
     )
     given = {name: value for name, value in wish.items() if name not in ("platform", "name", "mode")}
@@ -60,23 +57,28 @@ def make_app(world: World, wish: Mapping[str, Any]) -> App:
 
 def change_app(world: World, app: App, changes: Mapping[str, Any]) -> None:
     """Change what may be changed of an app, all of it or nothing, and keep it. Raises Mistake."""
-    known = {*_SWITCHES, *_NUMBERS, "redirect_uris"}
+    play = PLAYS[app.platform]
+    switches = ["accept_http_loopback", *(one.name for one in play.switches)]
+    numbers = [*_LIVES, *(one.name for one in play.numbers)]
+    known = {*switches, *numbers, "redirect_uris"}
     unknown = sorted(changes.keys() - known)
     if unknown:
         raise Mistake(f"An app has no setting {unknown[0]!r}. Known are {', '.join(sorted(known))}.", 400)
-    values: dict[str, Any] = {name: _switch(name, changes[name]) for name in _SWITCHES if name in changes}
-    values |= {name: _number(name, changes[name]) for name in _NUMBERS if name in changes}
+    values: dict[str, Any] = {name: _switch(name, changes[name]) for name in switches if name in changes}
+    values |= {name: _number(name, changes[name]) for name in numbers if name in changes}
     if "redirect_uris" in changes:
         http = bool(values.get("accept_http_loopback", app.accept_http_loopback))
         values["redirect_uris"] = _uris(app.platform, changes["redirect_uris"], http)
     with world.state.writing():
         for name, value in values.items():
-            setattr(app, name, value)
+            if name in app.settings:
+                app.settings[name] = value
+            else:
+                setattr(app, name, value)
         world.state.keep(app)
 
 
-_SWITCHES = ("accept_http_loopback", "refresh_tokens", "replay_kills", "first_profile_401")
-_NUMBERS = ("access_seconds", "code_seconds", "posts_per_window")
+_LIVES = ("access_seconds", "code_seconds")  # None: as long as at the real platform
 
 
 def _switch(name: str, value: Any) -> bool:
@@ -86,7 +88,7 @@ def _switch(name: str, value: Any) -> bool:
 
 
 def _number(name: str, value: Any) -> int | None:
-    if value is None and name != "posts_per_window":
+    if value is None and name in _LIVES:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LONGEST_LIFE:
         raise Mistake(f"{name} is a whole number, 1 or more; leave it out for the platform's own.", 400)
@@ -99,7 +101,7 @@ def _uris(platform: str, value: Any, accept_http_loopback: bool) -> list[str]:
     if len(value) > MOST_URIS:
         raise Mistake(f"An app holds at most {MOST_URIS} redirect addresses.")
     for uri in value:
-        problem = redirect_problem(platform, uri, accept_http_loopback)
+        problem = PLAYS[platform].redirect_problem(uri, accept_http_loopback)
         if problem:
             raise Mistake(f"{uri[:200]}: {problem}")
     return list(dict.fromkeys(value))
@@ -108,18 +110,18 @@ def _uris(platform: str, value: Any, accept_http_loopback: bool) -> list[str]:
 def rotate_secret(world: World, app: App) -> str:
     """A new secret for the app; the old one opens nothing from now on."""
     with world.state.writing():
-        app.client_secret = _credentials(app.platform)[1]
+        app.client_secret = PLAYS[app.platform].credentials(app.mode)[1]
         world.state.keep(app)
     return app.client_secret
 
 
 def act(world: World, platform: str, person_id: str, action: str, client_id: str | None = None) -> int:
     """Do something to a person's grants; returns how many it touched. Raises Mistake."""
-    who = people.person(platform, person_id) or _member(world, platform, person_id)
+    who = people.person(platform, person_id) or _found_otherwise(world, platform, person_id)
     if who is None or action not in ACTIONS:
         raise Mistake(f"There is no {action!r} for {person_id!r} at {platform!r}.", 404)
-    if action == "password" and platform != "facebook":
-        raise Mistake("Only Facebook ends connections when a password is changed.")
+    if action == "password" and not PLAYS[platform].ends_by_password:
+        raise Mistake(f"{PLAYS[platform].label} ends no connection when a password is changed.")
     with world.state.writing():
         if action in ("suspend", "lift"):
             world.state.keep(Standing(platform, who.id, action == "suspend"))
@@ -134,12 +136,28 @@ def act(world: World, platform: str, person_id: str, action: str, client_id: str
     return len(grants)
 
 
-def _member(world: World, platform: str, member_id: str) -> people.Person | None:
-    if platform != "linkedin":
-        return None
-    apps = [app.client_id for app in world.state.all(App) if app.platform == platform]
-    members = ((who, client_id) for who in people.at(platform) for client_id in apps)
-    return next((who for who, client_id in members if people.member_id(who.id, client_id) == member_id), None)
+def _found_otherwise(world: World, platform: str, known_as: str) -> people.Person | None:
+    find = PLAYS[platform].find_person if platform in PLAYS else None
+    return find(world, known_as) if find else None
+
+
+def change_settings(world: World, changes: Mapping[str, Any]) -> None:
+    """Change what is set for the whole sandbox, all of it or nothing. Raises Mistake."""
+    unknown = sorted(changes.keys() - {"processing_polls", "quotas"})
+    if unknown:
+        raise Mistake(f"The sandbox has no setting {unknown[0]!r}. Known are processing_polls and quotas.", 400)
+    polls = changes.get("processing_polls", world.processing_polls)
+    quotas = changes.get("quotas", world.quotas)
+    if not _is_count(polls):
+        raise Mistake("processing_polls is a whole number, 0 or more.", 400)
+    if not isinstance(quotas, dict) or not all(map(_is_count, quotas.values())):
+        raise Mistake("quotas is an object of whole numbers, 0 or more, by platform.", 400)
+    with world.state.writing():
+        world.state.keep(Settings(polls, dict(quotas)))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 # Records as the JSON control tells them
@@ -147,14 +165,12 @@ def _member(world: World, platform: str, member_id: str) -> people.Person | None
 
 def app_facts(app: App) -> dict[str, Any]:
     """All that is to know about an app."""
-    facts = dict(vars(app)) | {"created_at": iso(app.created_at)}
-    if app.platform != "facebook":
-        del facts["config_id"]
-    return facts
+    facts = {name: value for name, value in vars(app).items() if name != "settings"}
+    return facts | {"created_at": iso(app.created_at)} | app.settings
 
 
 def person_facts(world: World, who: people.Person) -> dict[str, Any]:
-    """A person, their Pages, and the grants that stand."""
+    """A person, the grants that stand, and what their platform has to add."""
     facts: dict[str, Any] = {
         "platform": who.platform,
         "id": who.id,
@@ -166,12 +182,9 @@ def person_facts(world: World, who: people.Person) -> dict[str, Any]:
             for grant in world.grants(who.platform, who.id)
         ],
     }
-    if who.platform == "facebook":
-        facts["pages"] = [{"id": page.id, "name": page.name, "tasks": list(page.tasks)} for page in who.pages]
-    if who.platform == "linkedin":
-        apps = [app.client_id for app in world.state.all(App) if app.platform == who.platform]
-        facts["ids"] = {client_id: people.member_id(who.id, client_id) for client_id in apps}
-    return facts
+    facts["pages"] = [{"id": page.id, "name": page.name, "tasks": list(page.tasks)} for page in who.pages]
+    more = PLAYS[who.platform].facts_of_person
+    return facts | (more(world, who) if more else {})
 
 
 def fault_facts(world: World, fault: Fault) -> dict[str, Any]:
@@ -199,27 +212,13 @@ def post_facts(post: Post) -> dict[str, Any]:
         "link": post.link,
         "created_at": iso(post.created_at),
         "permalink": post.permalink,
+        "media": post.media,
+        "format": post.format,
+        "reply_to": post.reply_to,
+        "facts": post.facts,
     }
 
 
-# Credentials that look like the real ones, so that checks of their shape can be tried
-
-
-def _credentials(platform: str) -> tuple[str, str]:
-    if platform == "twitter":
-        return _packed(f"{secrets.token_urlsafe(15)}:1:ci"), _letters(50)
-    if platform == "facebook":
-        return _digits(16), secrets.token_hex(16)
-    return _letters(14).lower(), f"WPL_AP1.{_letters(16)}"
-
-
-def _packed(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def _letters(count: int) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", secrets.token_urlsafe(4 * count))[:count]
-
-
-def _digits(count: int) -> str:
-    return str(1 + secrets.randbelow(9)) + "".join(str(secrets.randbelow(10)) for _ in range(count - 1))
+def upload_facts(upload: Upload) -> dict[str, Any]:
+    """What came in, and what became of it."""
+    return dict(vars(upload)) | {"created_at": iso(upload.created_at)}

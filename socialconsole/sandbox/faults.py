@@ -7,9 +7,10 @@ What a fault does to a call stands in `calls.py`.
 import threading
 from collections.abc import Callable
 
-from .state import PLATFORMS, Fault, State, fresh_id
+from .plays import PLAYS
+from .state import Fault, State, fresh_id
 
-OPERATIONS = ("authorize", "token", "refresh", "revoke", "profile", "publish", "list", "delete", "any")
+ANY = "any"
 SORTS = {
     "slow": "answers after some seconds",
     "gate": "holds the answer until it is released",
@@ -21,6 +22,11 @@ SORTS = {
 }
 LONGEST_HOLD = 600.0
 KEPT = 200
+
+
+def all_operations() -> list[str]:
+    """What can be ordered at one platform or another, in the order of their lists."""
+    return [*dict.fromkeys(name for play in PLAYS.values() for name in play.operations), ANY]
 
 
 class FaultDesk:
@@ -35,10 +41,11 @@ class FaultDesk:
 
     def order(self, platform: str, operation: str, sort: str, seconds: float, times: int, after: bool = False) -> Fault:
         """Order a fault. Raises ValueError, in words, for one that does not exist."""
-        if platform not in PLATFORMS:
-            raise ValueError(f"There is no platform {platform!r} here. Choose one of {', '.join(PLATFORMS)}.")
-        if operation not in OPERATIONS:
-            raise ValueError(f"There is no operation {operation!r}. Choose one of {', '.join(OPERATIONS)}.")
+        if platform not in PLAYS:
+            raise ValueError(f"There is no platform {platform!r} here. Choose one of {', '.join(PLAYS)}.")
+        known = (*PLAYS[platform].operations, ANY)
+        if operation not in known:
+            raise ValueError(f"There is no operation {operation!r} here. Choose one of {', '.join(known)}.")
         if sort not in SORTS:
             raise ValueError(f"There is no fault {sort!r}. Choose one of {', '.join(SORTS)}.")
         if times < 1 or not 0 <= seconds <= LONGEST_HOLD:
@@ -54,7 +61,7 @@ class FaultDesk:
         """The oldest fault that this call meets, one time less of it left; None if the call goes well."""
         with self.state.writing():
             for fault in self.state.all(Fault):
-                if fault.platform == platform and fault.operation in (operation, "any") and fault.left > 0:
+                if fault.platform == platform and fault.operation in (operation, ANY) and fault.left > 0:
                     fault.left -= 1
                     self.state.keep(fault)
                     return fault

@@ -1,4 +1,4 @@
-"""What the three consent pages share: the request as asked, the page, the answer sent back.
+"""What the consent pages share: the request as asked, the page, the answer sent back.
 
 A platform says in a `Consent` how it reads a request, what it sends back on *Deny* and what *Allow* gives. A request
 that the real platform answers on a page of its own raises `Refused`: the person is never sent back then.
@@ -6,16 +6,16 @@ that the real platform answers on a page of its own raises `Refused`: the person
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import Response, g, make_response, redirect, render_template, request
 
 from . import people
+from .plays import PLAYS
 from .state import App
 from .world import world
 
 COOKIE = "sandbox_person"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Refused(Exception):
@@ -75,6 +75,8 @@ class Consent:
     with_pages: bool = False  # the person also ticks Pages
     fragment: str = ""
     purposes: Mapping[str, str] = field(default_factory=dict)
+    always: tuple[str, ...] = ()  # permissions that cannot be unticked
+    by_username: bool = False  # people know each other by @name here, not by e-mail address
 
 
 def consent_page(consent: Consent) -> Response:
@@ -141,31 +143,9 @@ def registered_app(platform: str, args: Mapping[str, str], same: Callable[[str, 
         raise LookupError("client_id")
     uri = args.get("redirect_uri", "")
     known = any(same(uri, registered) for registered in app.redirect_uris)
-    if not known or redirect_problem(platform, uri, app.accept_http_loopback):
+    if not known or PLAYS[platform].redirect_problem(uri, app.accept_http_loopback):
         raise LookupError("redirect_uri")
     return app, uri
-
-
-def redirect_problem(platform: str, uri: str, accept_http_loopback: bool) -> str:
-    """Why the platform does not take a redirect address, in words; empty if it does."""
-    try:
-        parts = urlsplit(uri)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "This is not an address."
-    if parts.scheme not in ("http", "https") or not host or uri != uri.strip():
-        return "Give an absolute address that begins with https://."
-    if "#" in uri:
-        return "An address with a # cannot be registered."
-    if host in LOOPBACK and accept_http_loopback:
-        return ""
-    if platform == "twitter" and host == "localhost":
-        return "X does not take localhost. Use http://127.0.0.1, or turn on “Accept http on loopback”."
-    if parts.scheme == "https" or (platform == "twitter" and host == "127.0.0.1"):
-        return ""
-    if host in LOOPBACK:
-        return "The real platform takes only https here. Turn on “Accept http on loopback” for this app first."
-    return "The real platform takes only https addresses."
 
 
 def with_query(uri: str, answer: Mapping[str, str]) -> str:
@@ -187,13 +167,15 @@ def _origin(uri: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _remembered() -> dict[str, str]:
+    pairs = dict(parse_qsl(request.cookies.get(COOKIE, "")))
+    return {platform: person_id for platform, person_id in pairs.items() if people.person(platform, person_id)}
+
+
 def _last_person(platform: str) -> str:
-    pairs = (pair.split(".", 1) for pair in request.cookies.get(COOKIE, "").split("_") if "." in pair)
-    person_id = dict((pair[0], pair[1]) for pair in pairs).get(platform, "")
-    return person_id if people.person(platform, person_id) else ""
+    return _remembered().get(platform, "")
 
 
 def _remember(response: Response, platform: str, person_id: str) -> None:
-    remembered = {name: _last_person(name) for name in ("twitter", "facebook", "linkedin")} | {platform: person_id}
-    value = "_".join(f"{name}.{person}" for name, person in remembered.items() if person)
+    value = urlencode(_remembered() | {platform: person_id})
     response.set_cookie(COOKIE, value, httponly=True, samesite="Lax", path="/")

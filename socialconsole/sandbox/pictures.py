@@ -5,7 +5,17 @@ import struct
 import zlib
 from functools import lru_cache
 
+from flask import Response
+
 BLOCKS = 5
+SIZES = {"normal": 48, "100x100": 100, "400x400": 400}
+
+
+def picture_answer(owner: str, name: str = "") -> Response:
+    """A portrait as an answer; the end of the name tells its size, as the platforms do it."""
+    response = Response(portrait(owner, SIZES.get(name.rpartition("_")[2], 48)), content_type="image/png")
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
 
 
 @lru_cache(maxsize=64)

@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 
 from . import people
-from .desk import ACTIONS, MODES, Mistake, act, change_app, make_app, rotate_secret
-from .faults import OPERATIONS, SORTS
-from .pictures import portrait
-from .state import PLATFORMS, App, Fault, Post
+from .desk import ACTIONS, Mistake, act, change_app, make_app, rotate_secret
+from .faults import SORTS, all_operations
+from .pictures import picture_answer
+from .plays import PLAYS
+from .state import App, Fault, Post
 from .world import world
 
-LABELS = {"twitter": "X", "facebook": "Facebook", "linkedin": "LinkedIn"}
 POSTS_SHOWN = 100
 
 bp = Blueprint("portal", __name__)
@@ -25,7 +25,15 @@ bp = Blueprint("portal", __name__)
 @bp.app_context_processor
 def names() -> dict[str, Any]:
     """What every template may use."""
-    return {"labels": LABELS, "platforms": PLATFORMS, "base_url": world().base_url}
+    labels = {name: play.label for name, play in PLAYS.items()}
+    *others, last = labels.values()
+    return {
+        "labels": labels,
+        "platforms": list(PLAYS),
+        "plays": PLAYS,
+        "all_labels": f"{', '.join(others)} and {last}" if others else last,
+        "base_url": world().base_url,
+    }
 
 
 @bp.app_template_filter("instant")
@@ -58,7 +66,7 @@ def home() -> Response:
 @bp.get("/portal")
 def apps() -> Response:
     """The apps, and a form for a new one."""
-    return _page("apps.html", apps=world().state.all(App), modes=MODES, typed={}, mistake="")
+    return _page("apps.html", apps=world().state.all(App), typed={}, mistake="")
 
 
 @bp.post("/portal")
@@ -76,7 +84,7 @@ def new_app() -> Response:
         app = make_app(world(), wish)
     except Mistake as mistake:
         everything = world().state.all(App)
-        return _page("apps.html", 422, apps=everything, modes=MODES, typed=form, mistake=str(mistake))
+        return _page("apps.html", 422, apps=everything, typed=form, mistake=str(mistake))
     return _done(f"/portal/apps/{app.client_id}", "The app is made. Copy its id and secret into the console.")
 
 
@@ -126,15 +134,13 @@ def _change(app: App, what: str, uri: str) -> str:
 
 def _settings(app: App) -> dict[str, Any]:
     form = request.form
-    switches = {
-        "twitter": ["replay_kills"],
-        "linkedin": ["refresh_tokens", "first_profile_401"],
-        "facebook": [],
-    }
-    settings: dict[str, Any] = {name: name in form for name in ["accept_http_loopback", *switches[app.platform]]}
-    for name in ("access_seconds", "code_seconds"):
+    play = PLAYS[app.platform]
+    switches = ["accept_http_loopback", *(one.name for one in play.switches)]
+    settings: dict[str, Any] = {name: name in form for name in switches}
+    usual = {"access_seconds": None, "code_seconds": None} | {one.name: one.default for one in play.numbers}
+    for name, otherwise in usual.items():
         typed = form.get(name, "").strip()
-        settings[name] = int(typed) if typed.isdigit() else typed or None
+        settings[name] = int(typed) if typed.isdigit() else typed or otherwise
     return settings
 
 
@@ -144,7 +150,7 @@ def everybody() -> Response:
     here = world()
     rows = [
         (who, here.grants(who.platform, who.id), here.state.standing(who.platform, who.id).suspended)
-        for who in people.PEOPLE
+        for who in people.everybody()
     ]
     known = {app.client_id: app.name for app in here.state.all(App)}
     return _page("people.html", rows=rows, actions=ACTIONS, app_names=known)
@@ -178,7 +184,7 @@ def _fault_page(mistake: str = "") -> Response:
     desk = world().faults
     rows = [(fault, desk.waiting(fault)) for fault in reversed(world().state.all(Fault))]
     status = 422 if mistake else 200
-    return _page("faults.html", status, rows=rows, operations=OPERATIONS, sorts=SORTS, mistake=mistake)
+    return _page("faults.html", status, rows=rows, operations=all_operations(), sorts=SORTS, mistake=mistake)
 
 
 @bp.post("/faults")
@@ -225,13 +231,7 @@ def one_post(platform: str, post_id: str) -> Response:
     return _page("post.html", post=post)
 
 
-@bp.get("/pbs.twimg.com/profile_images/<owner>/<name>.png")
-@bp.get("/scontent.fbcdn.net/v/<owner>/<name>.png")
-@bp.get("/media.licdn.com/dms/image/<owner>/<name>.png")
-def picture(owner: str, name: str) -> Response:
-    """A portrait; the end of the name tells its size, as the platforms do it."""
-    size = {"normal": 48, "100x100": 100, "400x400": 400}.get(name.rpartition("_")[2], 48)
-    response = make_response(portrait(owner, size))
-    response.headers["Content-Type"] = "image/png"
-    response.headers["Cache-Control"] = "public, max-age=3600"
-    return response
+@bp.get("/portal/pictures/<owner>.png")
+def picture(owner: str) -> Response:
+    """The portrait beside a post."""
+    return picture_answer(owner)

@@ -1,4 +1,4 @@
-"""What the sandbox remembers: apps, grants, codes, tokens, people, posts and ordered faults.
+"""What the sandbox remembers: apps, grants, codes, tokens, people, posts, uploads, settings and ordered faults.
 
 Everything is held in memory under one lock and written through to a SQLite file, so a restart forgets nothing and
 an answer costs no more than one small write. The sandbox keeps its own tokens readable: they open nothing real.
@@ -11,17 +11,16 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-PLATFORMS = ("twitter", "facebook", "linkedin")
 DAY = 86_400.0
 
 
 @dataclass
 class App:
-    """An app that a developer registered at a platform."""
+    """An app that a developer registered at a platform; `settings` holds what its platform's `Play` names."""
 
     kind: ClassVar[str] = "app"
     platform: str
@@ -31,13 +30,9 @@ class App:
     redirect_uris: list[str] = field(default_factory=list)
     accept_http_loopback: bool = False
     mode: str = ""
-    config_id: str = ""
     access_seconds: int | None = None  # None: as long as the platform's own tokens live
     code_seconds: int | None = None
-    refresh_tokens: bool = False  # LinkedIn only: an app enabled for programmatic refresh
-    replay_kills: bool = True  # X only: a rotated refresh token sent again ends the whole grant
-    first_profile_401: bool = False  # LinkedIn only: the first userinfo call with a fresh token is refused
-    posts_per_window: int = 100  # X only: posts per person in 15 minutes
+    settings: dict[str, Any] = field(default_factory=dict)
     created_at: float = 0.0
 
     @property
@@ -138,10 +133,53 @@ class Post:
     api_text: str = ""
     link: str = ""
     deleted: bool = False
+    media: list[dict[str, Any]] = field(default_factory=list)  # kind, mime, size, sha256, alt
+    format: str = ""
+    reply_to: str = ""  # the id of the post that this one answers
+    facts: dict[str, Any] = field(default_factory=dict)  # a poll, a title, who may see it…
 
     @property
     def key(self) -> str:
         return f"{self.platform}:{self.id}"
+
+
+@dataclass
+class Upload:
+    """Media on its way in; the bytes lie in a file (`uploads.py`). Empty `error`: nothing went wrong so far."""
+
+    kind: ClassVar[str] = "upload"
+    id: str
+    platform: str
+    client_id: str
+    owner_id: str
+    purpose: str
+    mime: str = ""
+    total: int | None = None
+    received: int = 0
+    sha256: str = ""  # in hexadecimal, once everything is there
+    url: str = ""
+    status: str = ""
+    polls_left: int = 0
+    error: str = ""
+    created_at: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return self.id
+
+
+@dataclass
+class Settings:
+    """What can be set for the whole sandbox; there is one of it."""
+
+    kind: ClassVar[str] = "settings"
+    processing_polls: int = 1
+    quotas: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return "settings"
 
 
 @dataclass
@@ -163,9 +201,11 @@ class Fault:
         return self.id
 
 
-Record = App | Grant | Code | Token | Standing | Post | Fault
-RecordType = TypeVar("RecordType", App, Grant, Code, Token, Standing, Post, Fault)
-KINDS: dict[str, type[Record]] = {record.kind: record for record in (App, Grant, Code, Token, Standing, Post, Fault)}
+Record = App | Grant | Code | Token | Standing | Post | Fault | Upload | Settings
+RecordType = TypeVar("RecordType", App, Grant, Code, Token, Standing, Post, Fault, Upload, Settings)
+KINDS: dict[str, type[Record]] = {
+    record.kind: record for record in (App, Grant, Code, Token, Standing, Post, Fault, Upload, Settings)
+}
 
 
 class State:
@@ -176,6 +216,7 @@ class State:
         self.records: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
         self._changed: dict[tuple[str, str], Record | None] = {}
         self._depth = 0
+        self._writer = 0
         self._database = _open(file) if file else None
         self._read(now)
 
@@ -184,22 +225,43 @@ class State:
         """Alone with the state; what was kept or dropped is on disk when this ends."""
         with self.lock:
             self._depth += 1
+            self._writer = threading.get_ident()
             try:
                 yield
             finally:
                 self._depth -= 1
                 if self._depth == 0:
+                    self._writer = 0
                     self._write()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let others at the state while something slow is done; what was kept so far is on disk before."""
+        depth = self._depth if self._writer == threading.get_ident() else 0
+        if depth:
+            self._depth = self._writer = 0
+            self._write()
+        for _ in range(depth):
+            self.lock.release()
+        try:
+            yield
+        finally:
+            for _ in range(depth):
+                self.lock.acquire()
+            if depth:
+                self._depth, self._writer = depth, threading.get_ident()
 
     def keep(self, record: Record) -> None:
         """Remember a new or changed record."""
-        self.records[record.kind][record.key] = record
-        self._changed[record.kind, record.key] = record
+        with self.lock:
+            self.records[record.kind][record.key] = record
+            self._changed[record.kind, record.key] = record
 
     def drop(self, record: Record) -> None:
         """Forget a record; forgetting it twice is harmless."""
-        self.records[record.kind].pop(record.key, None)
-        self._changed[record.kind, record.key] = None
+        with self.lock:
+            self.records[record.kind].pop(record.key, None)
+            self._changed[record.kind, record.key] = None
 
     def find(self, sort: type[RecordType], key: str | None) -> RecordType | None:
         """The record of that kind and key, or None."""
@@ -242,11 +304,20 @@ class State:
             return
         rows = self._database.execute("SELECT kind, key, body FROM record ORDER BY rowid").fetchall()
         for kind, key, body in rows:
-            self.records[kind][key] = KINDS[kind](**json.loads(body))
+            if kind in KINDS:
+                self.records[kind][key] = _loaded(KINDS[kind], json.loads(body))
         with self.writing():
             for code in self.all(Code):
                 if code.issued_at < now - DAY:
                     self.drop(code)
+
+
+def _loaded(sort: type[Record], body: dict[str, Any]) -> Record:
+    """The record as it was written, also by another version: what an app has no field for is one of its settings."""
+    known = {name: body[name] for name in (one.name for one in fields(sort)) if name in body}
+    if sort is App:
+        known["settings"] = {name: body[name] for name in body.keys() - known.keys()} | body.get("settings", {})
+    return sort(**known)
 
 
 def _open(file: Path) -> sqlite3.Connection:

@@ -4,6 +4,9 @@ Views reach it by `world()`; nothing here knows a platform.
 """
 
 import secrets
+import shutil
+import tempfile
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +18,8 @@ from flask import current_app
 
 from .faults import FaultDesk
 from .people import Person, person
-from .state import App, Code, Grant, Post, State, Token, fresh_id
+from .plays import PLAYS
+from .state import App, Code, Grant, Post, Settings, State, Token, fresh_id
 
 CALLS_KEPT = 1000
 
@@ -42,6 +46,39 @@ class World:
         self.state = State(state_file, now())
         self.faults = FaultDesk(self.state, now)
         self.calls: deque[CallRecord] = deque(maxlen=CALLS_KEPT)
+        self._uploads = state_file.with_name(f"{state_file.name}.uploads") if state_file else None
+        self._uploads_end: Callable[[], object] = lambda: None
+        self._know_new_settings()
+
+    def _know_new_settings(self) -> None:
+        """Apps that were made before a setting existed get its usual value."""
+        for app in self.state.all(App):
+            if app.platform in PLAYS:
+                app.settings = PLAYS[app.platform].settings(app.mode) | app.settings
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of the received media."""
+        if self._uploads is None:
+            self._uploads = Path(tempfile.mkdtemp(prefix="sandbox-uploads-"))
+            self._uploads_end = weakref.finalize(self, shutil.rmtree, self._uploads, ignore_errors=True)
+        self._uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._uploads
+
+    @property
+    def settings(self) -> Settings:
+        """What is set for the whole sandbox; change it inside `state.writing()` and keep it."""
+        return self.state.find(Settings, "settings") or Settings()
+
+    @property
+    def processing_polls(self) -> int:
+        """How often media answers that it is still being processed."""
+        return self.settings.processing_polls
+
+    @property
+    def quotas(self) -> dict[str, int]:
+        """The limit that was set for a platform; one that is not here has the platform's own."""
+        return self.settings.quotas
 
     def address(self, host: str, path: str) -> str:
         """Where a page of a real host is found in this sandbox."""
@@ -139,7 +176,7 @@ class World:
 
 
 def _code_value(platform: str) -> str:
-    return secrets.token_urlsafe(48 if platform == "twitter" else 96)
+    return secrets.token_urlsafe(PLAYS[platform].code_bytes)
 
 
 def world() -> World:

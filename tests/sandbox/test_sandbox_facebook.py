@@ -286,3 +286,26 @@ def test_the_profile_of_a_page_and_of_its_person(player, app):
         "id": MARA,
         "name": "Mara Lindqvist",
     }
+
+
+@pytest.mark.parametrize("changes", [{"prompt": "select_account"}, {"auth_type": "again"}])
+def test_the_dialog_takes_no_other_parameters(player, app, changes):
+    assert player.look(app, **changes).status_code == 400
+    assert player.look(app, auth_type="reauthorize").status_code == 200
+
+
+def test_logins_and_reads_take_no_other_parameters_and_fields(player, app):
+    code = player.decide(app, MARA)["code"]
+    assert refusal(player.fb_exchange(app, code, scope="x")) == (400, 100, None)
+    short = player.fb_exchange(app, code).json["access_token"]
+    for path, query in (("me", {"colour": "1"}), ("me/permissions", {"limit": "5"}), ("me/accounts", {"colour": "1"}),
+                        ("me", {"fields": "id,colour"}), ("me/accounts", {"fields": "id,colour"}),
+                        ("debug_token", {"input_token": short, "colour": "1"})):
+        assert refusal(player.graph(path, short, **query)) == (400, 100, None), path
+
+
+def test_posts_have_no_other_fields(player, app):
+    token = player.fb_page_token(app)
+    post = player.fb_post(BAKERY, token, "Hi").json["id"]
+    assert refusal(player.graph(f"{BAKERY}/published_posts", token, fields="id,colour")) == (400, 100, None)
+    assert refusal(player.graph(post, token, fields="colour")) == (400, 100, None)

@@ -42,6 +42,8 @@ def test_a_scope_the_app_does_not_own_comes_back_with_entities(player, app):
         {"redirect_uri": CALLBACK + "/"},
         {"scope": "openid everything"},
         {"response_type": "token"},
+        {"prompt": "none"},
+        {"code_challenge": "x", "code_challenge_method": "S256"},
     ],
 )
 def test_a_faulty_request_ends_on_a_page(player, app, changes):
@@ -68,7 +70,9 @@ def test_the_exchange_gives_sixty_days_commas_and_an_id_token(player, app):
     assert key["alg"] == "RS256"
 
 
-@pytest.mark.parametrize("changes", [{"redirect_uri": CALLBACK + "?a=1"}, {"code": "made-up"}])
+@pytest.mark.parametrize(
+    "changes", [{"redirect_uri": CALLBACK + "?a=1"}, {"code": "made-up"}, {"code_verifier": "x" * 43}]
+)
 def test_an_exchange_that_does_not_fit_is_refused(player, app, changes):
     answer = player.li_exchange(app, player.decide(app, JANE)["code"], **changes)
     assert answer.status_code == 400 and "does not match authorization code" in answer.json["error_description"]
@@ -271,3 +275,183 @@ def test_an_article_needs_source_and_title(player, app):
     for broken in ({"title": "Menu"}, {"source": "https://harbour.example/"}):
         assert player.li_post(token, "See more", content={"article": broken}).status_code == 422
     assert player.li_post(token, "Look", content={"media": {"id": "urn:li:image:1"}}).status_code == 422
+
+
+# Pages, media and all that hangs on them
+
+PAGES = "r_basicprofile rw_organization_admin w_organization_social r_organization_social"
+ACME, LABS, CLUB = "5583111", "5583112", "5583113"
+ACME_URN = f"urn:li:organization:{ACME}"
+PART = 4 * 1024 * 1024
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+class Caller:
+    """Somebody with a token who speaks the protocol."""
+
+    def __init__(self, player, mode="organization", scope=PAGES, **settings):
+        self.player, self.client = player, player.client
+        self.token = player.li_tokens(player.make("linkedin", mode=mode, **settings), scope=scope)["access_token"]
+        self.headers = bearer(self.token) | {"LinkedIn-Version": "202607", "X-Restli-Protocol-Version": "2.0.0"}
+
+    def ask(self, path, method="GET", **options):
+        return self.client.open(f"/api.linkedin.com/rest/{path}", method=method, headers=self.headers, **options)
+
+    def begin(self, collection="images", **facts):
+        return self.ask(f"{collection}?action=initializeUpload", "POST",
+                        json={"initializeUploadRequest": {"owner": ACME_URN, **facts}})
+
+    def put(self, address, data, **headers):
+        return self.client.put(address.removeprefix(BASE), data=data, headers=bearer(self.token) | headers)
+
+    def image(self, data=PNG):
+        value = self.begin().json["value"]
+        assert self.put(value["uploadUrl"], data).status_code == 201
+        return value["image"]
+
+    def post(self, content=None, commentary="Hi", author=ACME_URN):
+        return self.player.li_post(self.token, commentary, author=author, content=content)
+
+
+@pytest.fixture
+def page(player):
+    return Caller(player)
+
+
+def test_roles_come_in_pages_and_old_spellings(page):
+    first = page.ask("organizationAcls?q=roleAssignee&state=APPROVED&count=2&start=0").json
+    assert [one["role"] for one in first["elements"]] == ["ADMINISTRATOR", "CONTENT_ADMINISTRATOR"]
+    assert first["elements"][0]["organization"] == ACME_URN and "organizationalTarget" in first["elements"][1]
+    assert first["paging"]["links"][0]["rel"] == "next"
+    rest = page.ask("organizationAcls?q=roleAssignee&state=APPROVED&count=2&start=2").json
+    assert len(rest["elements"]) == 2 and rest["paging"]["links"] == []
+    assert page.ask("organizationAcls?q=roleAssignee&state=REQUESTED").json["elements"][0]["state"] == "REQUESTED"
+
+
+@pytest.mark.parametrize(("path", "status"), [
+    ("organizationAcls?state=APPROVED", 400), ("organizationAcls?q=roleAssignee&limit=5", 400),
+    (f"organizations/{CLUB}", 403), ("organizations/1", 404), (f"organizationsLookup?ids=List({ACME},{CLUB})", 403),
+    (f"organizationsLookup?ids={ACME}", 400), (f"organizationsLookup?ids=List({CLUB})", 200),
+    (f"organizations/{LABS}?fields=id", 400), ("posts?q=author&author=urn%3Ali%3Aperson%3Ax", 403),
+    ("images/urn%3Ali%3Aimage%3AD4E1", 404), ("images/urn%3Ali%3Avideo%3AD4E1", 404)])
+def test_what_may_be_read_of_pages(page, path, status):
+    assert page.ask(path).status_code == status
+
+
+def test_pages_need_their_own_app(player):
+    member = Caller(player, "member", "openid profile w_member_social")
+    assert member.ask("organizationAcls?q=roleAssignee").status_code == 403
+    assert member.begin().status_code == 403
+    assert player.look(player.make("linkedin"), scope="openid w_member_social_feed").status_code == 302
+    assert player.look(player.make("linkedin", feed_scopes=True), scope="w_member_social_feed").status_code == 200
+
+
+def test_the_exchange_of_a_page_as_it_is_recorded(page):
+    told = page.ask(f"organizations/{ACME}").json
+    assert told == {"id": 5583111, "localizedName": "Acme", "vanityName": "acme",
+                    "logoV2": {"original": f"urn:li:digitalmediaAsset:C4D{ACME}"}}
+
+
+def test_a_decorated_profile_and_no_other_fields(page):
+    ask = lambda projection: page.client.get("/api.linkedin.com/v2/me", headers=page.headers,  # noqa: E731
+                                             query_string={"projection": projection})
+    told = ask("(id,vanityName,profilePicture(displayImage~:playableStreams))").json
+    assert set(told) == {"id", "vanityName", "profilePicture"}
+    assert told["profilePicture"]["displayImage~"]["elements"][-1]["identifiers"][0]["identifier"].endswith(".png")
+    assert ask("(id,birthDate)").status_code == 400
+
+
+def test_a_picture_must_be_processed_before_it_is_attached(page):
+    urn = page.image()
+    early = page.post({"media": {"id": urn}})
+    assert early.status_code == 422 and "not available" in early.json["message"]
+    status = f"images/{urn.replace(':', '%3A')}"
+    assert [page.ask(status).json["status"] for _ in range(2)] == ["PROCESSING", "AVAILABLE"]
+    assert page.post({"media": {"id": urn, "altText": "cat"}}).status_code == 201
+    [post] = page.player.posts("linkedin")
+    assert (post["author_name"], post["media"][0]["alt"], post["media"][0]["kind"]) == ("Acme", "cat", "image")
+
+
+def test_an_upload_address_takes_one_file_from_its_own_token_for_an_hour(page):
+    value = page.begin().json["value"]
+    assert page.client.put(value["uploadUrl"].removeprefix(BASE), data=PNG).status_code == 401
+    assert [page.put(value["uploadUrl"], PNG).status_code for _ in range(2)] == [201, 400]
+    late = page.begin().json["value"]["uploadUrl"]
+    page.player.clock.forward(3601)
+    assert page.put(late, PNG).status_code == 404
+
+
+def test_a_file_of_another_type_fails(page):
+    urn = page.image(b"GIF? no").replace(":", "%3A")
+    page.ask(f"images/{urn}")
+    assert page.ask(f"images/{urn}").json["processingFailureReason"] == "Unsupported media type"
+
+
+@pytest.mark.parametrize("facts", [{}, {"fileSizeBytes": 10, "uploadCaptions": False, "uploadThumbnail": False},
+                                   {"fileSizeBytes": 100_000, "uploadCaptions": False}])
+def test_a_video_is_announced_in_full(page, facts):
+    assert page.begin("videos", **facts).status_code == 400
+
+
+def test_the_parts_of_a_video_fit_exactly(page):
+    size = PART + 100_000
+    told = page.begin("videos", fileSizeBytes=size, uploadCaptions=False, uploadThumbnail=False).json["value"]
+    first, second = told["uploadInstructions"]
+    assert (first["firstByte"], first["lastByte"], second["lastByte"]) == (0, PART - 1, size - 1)
+    octets, data = {"Content-Type": "application/octet-stream"}, b"\0\0\0\x18ftypisom" + bytes(size - 12)
+    assert page.put(second["uploadUrl"], data[PART:], **octets).status_code == 400
+    assert page.put(first["uploadUrl"], data[: PART - 1], **octets).status_code == 400
+    assert page.put(first["uploadUrl"], data[:PART]).status_code == 400
+    tags = [page.put(one["uploadUrl"], data[one["firstByte"] : one["lastByte"] + 1], **octets).headers["ETag"]
+            for one in (first, second)]
+
+    def finalize(parts, token):
+        return page.ask("videos?action=finalizeUpload", "POST", json={"finalizeUploadRequest": {
+            "video": told["video"], "uploadToken": token, "uploadedPartIds": parts}}).status_code
+
+    assert finalize(tags[::-1], told["uploadToken"]) == 400 and finalize(tags, "") == 400
+    assert finalize(tags, told["uploadToken"]) == 200 and finalize(tags, told["uploadToken"]) == 400
+
+
+@pytest.mark.parametrize("content", [
+    {"multiImage": {"images": [{"id": "x"}]}}, {"media": {}}, {"media": {"id": "urn:li:image:D4E0"}},
+    {"poll": {"question": "?", "options": [{"text": "a"}], "settings": {"duration": "ONE_DAY"}}},
+    {"poll": {"question": "?", "options": [{"text": "a"}, {"text": "b"}], "settings": {"duration": "ONE_WEEK"}}},
+    {"poll": {"question": "?" * 141, "options": [{"text": "a"}, {"text": "b"}], "settings": {"duration": "ONE_DAY"}}},
+    {"article": {"source": "https://a.example", "title": "A", "image": "x"}},
+    {"article": {"source": "https://a.example", "title": "A", "thumbnail": "https://a.example/x.png"}},
+    {"carousel": {}}, {"article": {"source": "https://a.example", "title": "A"}, "poll": {}}])
+def test_content_that_is_refused(page, content):
+    assert page.post(content).status_code == 422 and page.player.posts("linkedin") == []
+
+
+def test_pages_are_posted_to_by_those_with_the_role(page):
+    assert page.post(author=f"urn:li:organization:{LABS}").status_code == 201
+    for refused in (f"urn:li:organization:{CLUB}", "urn:li:organization:1"):
+        assert page.post(commentary="No", author=refused).status_code == 403
+    found = page.ask(f"posts?q=author&author=urn%3Ali%3Aorganization%3A{LABS}&count=10").json["elements"]
+    assert [one["commentary"] for one in found] == ["Hi"] and page.ask("posts?q=author&author=x").status_code == 400
+
+
+def test_a_comment_needs_its_scope_and_a_post(player):
+    page = Caller(player, scope=PAGES + " w_organization_social_feed")
+    urn = page.post().headers["x-restli-id"]
+
+    def say(on, **more):
+        return page.ask(f"socialActions/{on.replace(':', '%3A')}/comments", "POST",
+                        json={"actor": ACME_URN, "object": on, "message": {"text": "More (here)"}, **more})
+
+    assert say(urn).headers["x-restli-id"] and say("urn:li:share:1").status_code == 404
+    assert say(urn, parentComment="x").status_code == 422
+    assert player.posts("linkedin")[0]["text"] == "More (here)"
+    plain = Caller(player)
+    assert plain.ask(f"socialActions/{urn.replace(':', '%3A')}/comments", "POST", json={
+        "actor": ACME_URN, "object": urn, "message": {"text": "x"}}).json["code"] == "ACCESS_DENIED"
+
+
+def test_media_belongs_to_the_one_it_was_announced_for(page):
+    urn = page.image()
+    for _ in range(2):
+        page.ask(f"images/{urn.replace(':', '%3A')}")
+    foreign = page.post({"media": {"id": urn}}, author=f"urn:li:organization:{LABS}")
+    assert foreign.status_code == 422 and "owner is not the author" in foreign.json["message"]
