@@ -11,18 +11,21 @@ GUIDE = Guide(
         Step("Add the permissions", "Use case, Customize: add each of these. pages_manage_engagement needs "
                                     "pages_read_user_content beside it.", ("{SCOPES}",)),
         Step("Register the callback", "Facebook Login for Business, Settings: Client OAuth and Web OAuth on. Paste "
-                                      "this into Valid OAuth Redirect URIs.", ("{CALLBACK}",)),
+                                      "the first into Valid OAuth Redirect URIs, the second into Deauthorize.",
+             ("{CALLBACK}", "{DEAUTHORIZE}")),
         Step("Optional: a configuration", "Configurations, new: token type User access token, assets Pages, the same "
                                           "permissions. Copy the Configuration ID into the form."),
         Step("Copy id and secret", "App settings, Basic: copy the App ID, press Show for the App secret. Fill the "
-                                   "address of your privacy page."),
+                                   "addresses of your privacy page and of the data deletion callback.",
+             ("{PRIVACY}", "{DELETION}")),
         Step("Add people who try it", "App roles: add them. Whoever connects needs content rights on the Page."),
         Step("Open it for others", "Business verification, then App Review for Advanced Access of each permission, "
                                    "public_profile included. One successful call for each must exist first."),
         Step("Go live", "Switch the app to Live."),
     ),
-    "With Login for Business people accept all permissions or none and pick their Pages. Tell them to keep earlier "
-    "Pages ticked.",
+    "For the review say per permission which screen uses it, and film login, Page choice, one post and its deletion. "
+    "Keep optional features off until they are needed: each permission is reviewed. With Login for Business people "
+    "accept all permissions or none and pick their Pages. Tell them to keep earlier Pages ticked.",
 )
 
 SCOPES = (
@@ -40,7 +43,7 @@ FEATURES = (
             default_on=True),
     Feature("analytics", "Analytics", "Show how posts did.",
             (Scope("read_insights", "Read the numbers of Pages and posts", "analytics"),)),
-    Feature("comments", "Comments", "Read and answer comments.",
+    Feature("comments", "Comments", "Write a first comment below a post, read and answer comments.",
             (Scope("pages_manage_engagement", "Answer, hide and delete comments", "comments"),
              Scope("pages_read_user_content", "Read what visitors write", "comments"))),
     Feature("inbox", "Inbox", "Read and answer messages.",

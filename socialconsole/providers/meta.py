@@ -8,13 +8,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 from .. import outside
 from ..errors import EXPIRED, PASSWORD_CHANGED, SUSPENDED, PlatformError, RateLimited
-from .base import ApiVersion, App
-from .call import stated_wait
+from .base import ANOTHER, DATA_ACCESS, ApiVersion, App
+from .call import Call, Reply, stated_wait
 from .oauth2 import OAuth2Provider
 from .refusals import (
     PREPARE,
@@ -66,6 +67,51 @@ def regain(headers: Mapping[str, str]) -> timedelta:
     return timedelta(minutes=min(longest, 24 * 60)) if longest > 0 else timedelta(hours=1)
 
 
+# Percent of a quota from which calls become fewer, and from which they stop (…/overview/rate-limiting).
+SLOW_AT, PAUSE_ABOVE = 80, 95
+_SHARES = ("call_count", "total_time", "total_cputime")
+
+
+def app_usage(headers: Mapping[str, str]) -> int:
+    """The most used share of the app's own quota, in percent; 0 where Meta does not tell."""
+    usage = _header(headers, "X-App-Usage")
+    return _most(usage) if isinstance(usage, dict) else 0
+
+
+def business_usage(headers: Mapping[str, str]) -> int:
+    """The most used share of any Page's or account's quota, in percent."""
+    usage = _header(headers, "X-Business-Use-Case-Usage")
+    many = [one for some in usage.values() if isinstance(some, list) for one in some] if isinstance(usage, dict) else []
+    return max((_most(one) for one in many if isinstance(one, dict)), default=0)
+
+
+def is_busy(headers: Mapping[str, str]) -> bool:
+    """Whether so much of a quota is used that we should ask less often."""
+    return max(app_usage(headers), business_usage(headers)) >= SLOW_AT
+
+
+def heed_usage(name: str, reply: Reply) -> None:
+    """Raise RateLimited after a good answer that nearly used up a quota; only for steps that may be repeated."""
+    of_app, of_account = app_usage(reply.headers) > PAUSE_ABOVE, business_usage(reply.headers) > PAUSE_ABOVE
+    if not (of_app or of_account):
+        return
+    until = outside.now() + regain(reply.headers)
+    sentence = "Meta limits this app for now. All its posts wait until {t}." if of_app else \
+        "Meta limits this account for now. We continue at {t}."
+    raise RateLimited(sentence.replace("{t}", f"{until:%H:%M} UTC"), "usage", until=until, whole_app=of_app)
+
+
+def _header(headers: Mapping[str, str], name: str) -> Any:
+    try:
+        return json.loads(headers.get(name) or "{}")
+    except ValueError:
+        return {}
+
+
+def _most(usage: Mapping[str, Any]) -> int:
+    return max((int(usage[share]) for share in _SHARES if isinstance(usage.get(share), int | float)), default=0)
+
+
 META_REFUSALS = (
     Refusal(attempt_failed("The code from the platform was too old or used twice. Press Connect again."),
             steps=(TOKEN,), text=("matching code was not found", "authorization code has", "verification code")),
@@ -109,11 +155,15 @@ class MetaProvider(OAuth2Provider):
         proof = hmac.new(app.client_secret.encode(), token.encode(), hashlib.sha256).hexdigest()
         return {}, {"access_token": token, "appsecret_proof": proof}
 
+    def graph_call(self, app: App, access_token: str, step: str, host: str) -> "GraphCall":
+        """Calls in the name of a token, as a context, that find errors in successes too."""
+        return GraphCall(app, host, app.hosts[host], access_token, self, step)
+
     def parse(self, body: Any) -> Parsed:
         """Graph's error envelope."""
         error = body.get("error") if isinstance(body, dict) else None
         if not isinstance(error, dict):
-            return super().parse(body)
+            return _of_upload(body) or super().parse(body)
         codes = [str(error["code"])] if error.get("code") is not None else []
         if error.get("is_transient"):
             codes.append("transient")
@@ -125,6 +175,67 @@ class MetaProvider(OAuth2Provider):
         """A 429 without a Graph code."""
         until = stated_wait(answer.headers)
         return RateLimited(f"{self.name} asked us to wait until {until:%H:%M} UTC.", answer.code, until=until)
+
+
+
+
+def auth_type(again: bool | str) -> dict[str, str]:
+    """The parameter of Facebook's dialog for one more consent: permissions declined before, or data access over."""
+    if again == ANOTHER or not again:
+        return {}
+    return {"auth_type": "reauthorize" if again == DATA_ACCESS else "rerequest"}
+
+
+class GraphCall(Call):
+    """Calls that find an error in an answer whatever its status: the Graph can put one into a success."""
+
+    def upload(self, method: str, address: str, data: Any, **more: Any) -> Reply:
+        """As in `Call`, and an error in the answer is raised."""
+        return self._without_error(super().upload(method, address, data, **more))
+
+    def _send(self, method: str, path: str, **sent: Any) -> Reply:
+        return self._without_error(super()._send(method, path, **sent))
+
+    def _without_error(self, reply: Reply) -> Reply:
+        if isinstance(reply.json().get("error"), dict):
+            raise self.refused(reply)
+        return reply
+
+
+def token_facts(call: Call, version: str, token: str) -> dict[str, Any]:
+    """What Meta knows of a token; empty if it does not tell. Only the app itself may ask that."""
+    asking = replace(call, token=f"{call.app.client_id}|{call.app.client_secret}")
+    try:
+        data = asking.get(f"/{version}/debug_token", params={"input_token": token}).json().get("data")
+    except PlatformError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def the_person(call: Call, version: str) -> tuple[str, str, dict[str, Any]]:
+    """Id and name of the person behind a user's token, and what Meta knows of it. The id also stands there; the name
+    is a help only."""
+    facts = token_facts(call, version, call.token)
+    known = str(facts.get("user_id") or "")
+    try:
+        person = call.get(f"/{version}/me", params={"fields": "id,name"}).json()
+    except PlatformError:
+        if not known:
+            raise
+        person = {}
+    found = known or str(person.get("id") or "")
+    if not found:
+        raise call.unclear()
+    return found, str(person.get("name") or ""), facts
+
+
+def _of_upload(body: Any) -> Parsed | None:
+    """What the upload host says: it has an envelope of its own."""
+    debug = body.get("debug_info") if isinstance(body, dict) else None
+    if not isinstance(debug, dict):
+        return None
+    return Parsed(("transient",) if debug.get("retriable") is True else (str(debug.get("type") or "upload"),),
+                  text=str(debug.get("message") or ""))
 
 
 def rows(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -10,21 +10,28 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response
 
+from . import facebook_media, facebook_pages, facebook_posts
+from . import graph as graph_api
 from .calls import operation
 from .graph import (
     APP_VERSION,
+    CONVERTERS,
     PLATFORM,
     GraphError,
     answer,
     check_alive,
     graph,
     new_token_value,
+    only,
     parameter,
     refuse,
     say_error,
     unreadable_token,
 )
 from .oauth import Asked, Choice, Consent, Refused, SentBack, consent_page, registered_app
+from .pictures import picture_answer
+from .plays import MEDIA_OPERATIONS, OPERATIONS, Number, Page, Person, Play, Switch
+from .shapes import digits, meta_credentials
 from .state import App, Code, Grant, Token
 from .world import world
 
@@ -53,6 +60,15 @@ BUSINESS_SCOPES = (
     "business_management",
 )
 
+PARAMETERS = ("client_id", "redirect_uri", "state", "response_type", "scope", "config_id", "auth_type", "display",
+              "return_scopes")
+AUTH_TYPES = ("rerequest", "reauthorize")
+EXCHANGES = {
+    "client_credentials": (),
+    "fb_exchange_token": ("fb_exchange_token",),
+    "authorization_code": ("redirect_uri", "code"),
+}
+
 bp = Blueprint("facebook", __name__)
 bp.register_error_handler(GraphError, say_error)
 
@@ -65,8 +81,13 @@ def _read(args: Mapping[str, str]) -> Asked:
         app, uri = registered_app(PLATFORM, args, lambda sent, registered: sent == registered)
     except LookupError as problem:
         raise _page(str(problem.args[0])) from problem
+    strange = sorted(set(args) - set(PARAMETERS))
+    if strange:
+        raise _page(strange[0])
     if args.get("response_type", "code") != "code":
         raise _page("response_type")
+    if args.get("auth_type", AUTH_TYPES[0]) not in AUTH_TYPES:
+        raise _page("auth_type")
     scopes = _asked_scopes(app, args)
     unknown = [scope for scope in scopes if scope not in SCOPES]
     asked = Asked(
@@ -86,7 +107,7 @@ def _read(args: Mapping[str, str]) -> Asked:
 def _asked_scopes(app: App, args: Mapping[str, str]) -> tuple[str, ...]:
     config_id = args.get("config_id")
     if config_id is not None:
-        if app.mode != "business" or config_id != app.config_id:
+        if app.mode != "business" or config_id != app.settings["config_id"]:
             raise _page("config_id")
         return BUSINESS_SCOPES
     return tuple(s for s in re.split(r"[,\s]+", args.get("scope", "public_profile")) if s)
@@ -131,7 +152,15 @@ DENIED = {
     "error_description": "Permissions error",
 }
 CONSENT = Consent(
-    PLATFORM, "Facebook", _read, _allow, {"deny": DENIED}, with_pages=True, fragment="#_=_", purposes=SCOPES
+    PLATFORM,
+    "Facebook",
+    _read,
+    _allow,
+    {"deny": DENIED},
+    with_pages=True,
+    fragment="#_=_",
+    purposes=SCOPES,
+    always=("public_profile",),
 )
 
 
@@ -162,6 +191,7 @@ def access_token() -> Response:
     """Code for a short token, short token for a long one, or an app token."""
     app = _proven_app()
     sort = parameter("grant_type") or "authorization_code"
+    only("client_id", "client_secret", "grant_type", *EXCHANGES.get(sort, ()))
     if sort == "client_credentials":
         return answer({"access_token": f"{app.client_id}|{app.client_secret}", "token_type": "bearer"})
     if sort == "fb_exchange_token":
@@ -218,3 +248,63 @@ def _user_token(grant: Grant, seconds: int, *, long: bool) -> Response:
     token.long = long
     world().state.keep(token)
     return answer({"access_token": token.value, "token_type": "bearer", "expires_in": seconds})
+
+
+@bp.get("/scontent.fbcdn.net/v/<owner>/<name>.png")
+def picture(owner: str, name: str) -> Response:
+    """A portrait."""
+    return picture_answer(owner, name)
+
+
+PEOPLE = (
+    Person(
+        PLATFORM,
+        "700000000000101",
+        "Mara Lindqvist",
+        "mara.lindqvist",
+        "mara@mail.example",
+        pages=(
+            Page("900100000000001", "Harbour Bakery", "harbourbakery", "Bakery"),
+            Page("900100000000002", "Linden Cycles", "lindencycles", "Bicycle Shop"),
+            Page("900100000000003", "Not Mine", "notmine", "Community", tasks=("ANALYZE", "MODERATE")),
+        ),
+    ),
+    Person(PLATFORM, "700000000000102", "Tomas Ek", "tomas.ek", "tomas@mail.example"),
+    Person(
+        PLATFORM,
+        "700000000000103",
+        "Ines Duarte",
+        "ines.duarte",
+        "ines@mail.example",
+        pages=(
+            Page("900300000000001", "Duarte Interiors", "duarteinteriors", "Interior Design Studio"),
+            Page("900300000000002", "Casa Azul", "", "Hotel"),
+            Page("900300000000003", "Duarte Group", "duartegroup", "Company", portfolio=True),
+        ),
+    ),
+)
+
+
+def _more_settings(mode: str) -> dict[str, str]:
+    return {"config_id": digits(15) if mode == "business" else ""}
+
+
+PLAY = Play(
+    platform=PLATFORM,
+    label="Facebook",
+    people=PEOPLE,
+    blueprints=(graph_api.bp, bp, facebook_pages.bp, facebook_media.bp, facebook_posts.bp),
+    credentials=meta_credentials,
+    id_labels=("App ID", "App secret"),
+    modes=("", "business"),
+    mode_labels={"business": "Login for Business"},
+    switches=(
+        Switch("require_proof", "Require App Secret", hint="Calls without appsecret_proof are refused."),
+        Switch("refuse_duplicates", "Refuse a text that the Page posted last"),
+    ),
+    numbers=(Number("usage_percent", "Share of the app's quota that is used, in percent", 1),),
+    more_settings=_more_settings,
+    operations=(*OPERATIONS, *MEDIA_OPERATIONS),
+    ends_by_password=True,
+    converters=CONVERTERS,
+)

@@ -10,7 +10,9 @@ from flask import Blueprint, Response
 
 from . import people
 from .graph import (
+    NODES,
     PLATFORM,
+    REMOVERS,
     Caller,
     GraphError,
     answer,
@@ -19,16 +21,20 @@ from .graph import (
     ending,
     gone,
     graph,
+    known_only,
     new_token_value,
+    only,
     paged,
     parameter,
     picked_fields,
     say_error,
 )
-from .people import BUSINESS_ID, BUSINESS_NAME, Page, Person
+from .people import Page, Person
 from .state import Token
 from .world import world
 
+BUSINESS_ID = "610000000000001"
+BUSINESS_NAME = "Duarte Group"
 DATA_ACCESS_SECONDS = 90 * 86_400
 PAGE_SCOPE = re.compile(r"pages_|read_insights")
 DEFAULT_PAGE_FIELDS = ["access_token", "category", "name", "id", "tasks"]
@@ -50,6 +56,7 @@ def _need(who: Caller, *scopes: str) -> None:
 def me() -> Response:
     """The person, or the Page, that the token belongs to."""
     who = caller()
+    only("fields")
     return node(who.token.page_id or who.grant.person_id)
 
 
@@ -57,6 +64,7 @@ def me() -> Response:
 def permissions() -> Response:
     """What the person granted and declined; a Page has no such edge."""
     who = caller()
+    only()
     if who.is_page:
         raise GraphError("(#100) Tried accessing nonexisting field (permissions) on node type (Page)", 100)
     rows = [{"permission": scope, "status": "granted"} for scope in who.grant.scopes]
@@ -95,6 +103,7 @@ def _remove(who: Caller, permission: str) -> Response:
 @graph("/debug_token", "profile", on=bp)
 def debug_token() -> Response:
     """What a token is: sort, scopes, expiry, and which Pages it was granted for."""
+    only("input_token")
     app = calling_app()
     client_id = app.client_id if app else caller().app.client_id
     token = world().state.find(Token, parameter("input_token"))
@@ -148,6 +157,7 @@ def _granular(scope: str, pages: list[str]) -> dict[str, Any]:
 def accounts() -> Response:
     """The Pages the person has a role on."""
     who = caller()
+    only("fields", "limit", "after")
     if who.is_page:
         raise GraphError("(#100) Tried accessing nonexisting field (accounts) on node type (Page)", 100)
     person = world().person_of(who.grant)
@@ -206,6 +216,7 @@ def _page_facts(who: Caller, page: Page, fields: list[str]) -> dict[str, Any]:
         "fan_count": 118,
         "access_token": _page_token(who, page) if who.page_is_granted(page.id) else None,
     }
+    known_only(fields, (*everything, "instagram_business_account"), "Page")
     chosen = {field: everything[field] for field in fields if everything.get(field) is not None}
     return chosen | {"id": page.id}
 
@@ -229,9 +240,26 @@ def _page_token(who: Caller, page: Page) -> str:
     return made.value
 
 
-@graph("/<node:object_id>", "profile", on=bp)
+def _label() -> str:
+    """What is asked of a bare id: how a video is doing, or who somebody is."""
+    return "status" if "status" in picked_fields([]) else "profile"
+
+
+@graph("/<node:object_id>", "delete", ("DELETE",), on=bp)
+def remove_node(object_id: str) -> Response:
+    """Takes away what is known by a bare number: a video, a story."""
+    if not any(remove(object_id) for remove in REMOVERS):
+        raise gone(object_id)
+    return answer({"success": True})
+
+
+@graph("/<node:object_id>", _label, on=bp)
 def node(object_id: str) -> Response:
-    """A person, a Page or an app, by its id."""
+    """A person, a Page, an app or whatever else has a bare number, by its id."""
+    for look in NODES:
+        facts = look(object_id)
+        if facts is not None:
+            return answer(facts)
     app = calling_app()
     if app:
         if object_id != app.client_id:
@@ -250,4 +278,6 @@ def _person_facts(person: Person, who: Caller) -> dict[str, Any]:
     everything: dict[str, Any] = {"name": person.name, "picture": _picture(person.id)}
     if "email" in who.grant.scopes:
         everything["email"] = person.email
-    return {f: everything[f] for f in picked_fields(["name", "id"]) if f in everything} | {"id": person.id}
+    fields = picked_fields(["name", "id"])
+    known_only(fields, (*everything, "email"), "User")
+    return {f: everything[f] for f in fields if f in everything} | {"id": person.id}

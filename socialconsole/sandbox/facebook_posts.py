@@ -1,98 +1,118 @@
-"""A Page's posts on the Graph: new ones of text and link, the list, one of them, deletion, and their addresses.
+"""A Page's posts on the Graph: new ones, comments, the list, one of them, deletion, and their addresses.
 
 developers.facebook.com: Pages API, Posts; Page feed.
 """
 
-import re
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect
 
-from . import people
+from . import people, uploads
+from .facebook_media import unused_photo
+from .facebook_store import FIRST_POST, as_page, checked_place, checked_text, is_link, remember, store_post
 from .graph import (
     PLATFORM,
     GraphError,
     answer,
-    caller,
     gone,
     graph,
+    known_only,
+    only,
     paged,
     parameter,
     picked_fields,
     say_error,
 )
-from .people import Page
-from .state import Post
+from .state import Post, Upload
 from .world import world
-
-LONGEST_MESSAGE = 63_206
-FIRST_POST = 122_000
 
 bp = Blueprint("facebook_posts", __name__)
 bp.register_error_handler(GraphError, say_error)
-
-
-def _as_page(page_id: str, *scopes: str) -> Page:
-    """The Page that the caller speaks for. Raises GraphError, with Meta's words for each mistake."""
-    who = caller()
-    found = people.page(page_id)
-    if found is None:
-        raise gone(page_id)
-    if not who.is_page:
-        raise GraphError("(#200) Unpublished posts must be posted to a page as the page itself.", 200, status=403)
-    if who.token.page_id != page_id or not who.page_is_granted(page_id):
-        raise GraphError("(#200) The user hasn't authorized the application to perform this action", 200, status=403)
-    missing = [scope for scope in scopes if scope not in who.grant.scopes]
-    if missing or (scopes and "pages_manage_posts" in scopes and "CREATE_CONTENT" not in found[0].tasks):
-        words = "If posting to a page, requires both pages_read_engagement and pages_manage_posts as an admin with"
-        raise GraphError(f"(#200) {words} sufficient administrative permission", 200, status=403)
-    return found[0]
+PUBLISHING = ("pages_read_engagement", "pages_manage_posts")
+MOST_PHOTOS = 10
+BESIDE_THE_FEED = ("comment", "story")
 
 
 @graph("/<node:page_id>/feed", "publish", ("POST",), on=bp)
 def publish(page_id: str) -> Response:
-    """A new post of text, with or without a link."""
-    page = _as_page(page_id, "pages_read_engagement", "pages_manage_posts")
-    message, link = parameter("message"), parameter("link")
-    if parameter("attached_media"):
-        raise GraphError("(#100) The sandbox plays posts of text and links; there is no such media here", 100)
-    if not message.strip() and not link:
+    """A new post of text, with a link or with photos that were sent before."""
+    page = as_page(page_id, *PUBLISHING)
+    only("message", "link", "attached_media", "place")
+    message, link = checked_text(parameter("message")), parameter("link")
+    photos = _attached(page_id)
+    if not message.strip() and not link and not photos:
         raise GraphError("(#100) Missing message or attachment", 100)
-    if len(message) > LONGEST_MESSAGE:
-        raise GraphError(f"(#100) param message must be at most {LONGEST_MESSAGE} characters long.", 100)
-    if link and not re.match(r"https?://[^\s/]+\.[^\s/]+", link):
+    if link and photos:
+        raise GraphError("(#100) A post has a link or attached media, not both", 100)
+    if link and not is_link(link):
         raise GraphError("(#1609005) The url you supplied is invalid", 1609005)
-    return answer({"id": _store(page, message, link).id})
+    place = checked_place(parameter("place"))
+    media = [uploads.medium(photo, photo.facts["alt"]) for photo in photos]
+    format = ("image" if len(photos) == 1 else "images") if photos else "link" if link else "text"
+    post = store_post(page, message, link=link, format=format, media=media, place=place)
+    for photo in photos:
+        remember(photo, used=True)
+    return answer({"id": post.id})
 
 
-def _store(page: Page, message: str, link: str) -> Post:
-    here = world()
-    post_id = f"{page.id}_{here.next_number(PLATFORM, FIRST_POST)}"
-    post = Post(
-        id=post_id,
-        platform=PLATFORM,
-        client_id=caller().app.client_id,
-        author_id=page.id,
-        author_name=page.name,
-        handle=page.username,
-        text=message,
-        sent=message,
-        created_at=here.now(),
-        permalink=here.address("www.facebook.com", post_id),
-        api_text=message,
-        link=link,
-    )
-    here.state.keep(post)
-    return post
+def _attached(page_id: str) -> list[Upload]:
+    """The photos of `attached_media`: JSON, a list of objects with nothing but `media_fbid`. Raises GraphError."""
+    sent = parameter("attached_media")
+    if not sent:
+        return []
+    try:
+        listed = json.loads(sent)
+        ids = [entry.pop("media_fbid") for entry in listed]
+        right = isinstance(listed, list) and not any(listed) and all(isinstance(one, str) for one in ids)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        right = False
+    if not right or not ids or len(ids) > MOST_PHOTOS or len(set(ids)) < len(ids):
+        raise GraphError("(#100) param attached_media must be an array of objects with media_fbid.", 100)
+    return [unused_photo(one, page_id) for one in ids]
+
+
+# Comments
+
+
+@graph("/<post_node:post_id>/comments", "publish", ("POST",), on=bp)
+def comment(post_id: str) -> Response:
+    """A comment of the Page below a post of its own."""
+    post = _own_post(post_id, "pages_manage_engagement", task="MODERATE")
+    only("message", "attachment_url")
+    message = checked_text(parameter("message"))
+    if not message.strip():
+        raise GraphError("(#100) Missing message or attachment", 100)
+    number = world().next_number(PLATFORM, FIRST_POST)
+    page = as_page(post.author_id)
+    made = store_post(page, message, format="comment", reply_to=post.id, post_id=f"{post.id.split('_')[1]}_{number}")
+    return answer({"id": made.id})
+
+
+@graph("/<post_node:post_id>/comments", "list", on=bp)
+def comments(post_id: str) -> Response:
+    """The comments below a post, oldest first."""
+    post = _own_post(post_id, "pages_read_engagement")
+    only("fields", "filter", "limit", "after")
+    if parameter("filter") not in ("", "stream", "toplevel"):
+        raise GraphError("(#100) Param filter must be one of {stream, toplevel}", 100)
+    found = [one for one in reversed(world().posts(PLATFORM)) if one.reply_to == post.id]
+    fields = picked_fields(["created_time", "from", "message", "id"])
+    return answer(paged([_post_facts(one, fields) for one in found], f"{post_id}/comments"))
 
 
 @graph("/<node:page_id>/feed", "list", on=bp)
 @graph("/<node:page_id>/published_posts", "list", on=bp)
 def posts(page_id: str) -> Response:
     """The Page's posts, newest first."""
-    page = _as_page(page_id, "pages_read_engagement")
-    found = [post for post in world().posts(PLATFORM) if post.author_id == page.id]
+    page = as_page(page_id, "pages_read_engagement")
+    only("fields", "limit", "after")
+    found = [
+        post
+        for post in world().posts(PLATFORM)
+        if post.author_id == page.id and post.format not in BESIDE_THE_FEED
+    ]
     fields = picked_fields(["created_time", "message", "id"])
     return answer(paged([_post_facts(post, fields) for post in found], f"{page_id}/feed"))
 
@@ -101,21 +121,24 @@ def posts(page_id: str) -> Response:
 def read_post(post_id: str) -> Response:
     """One post."""
     post = _own_post(post_id, "pages_read_engagement")
+    only("fields")
     return answer(_post_facts(post, picked_fields(["created_time", "message", "id"])))
 
 
 @graph("/<post_node:post_id>", "delete", ("DELETE",), on=bp)
 def delete_post(post_id: str) -> Response:
     """Takes a post of the Page away."""
-    post = _own_post(post_id, "pages_read_engagement", "pages_manage_posts")
+    is_comment = not people.page(post_id.split("_")[0])
+    scopes = ("pages_manage_engagement",) if is_comment else PUBLISHING
+    post = _own_post(post_id, *scopes, task="MODERATE" if is_comment else "CREATE_CONTENT")
     post.deleted = True
     world().state.keep(post)
     return answer({"success": True})
 
 
-def _own_post(post_id: str, *scopes: str) -> Post:
-    _as_page(post_id.split("_")[0], *scopes)
+def _own_post(post_id: str, *scopes: str, task: str = "CREATE_CONTENT") -> Post:
     post = world().state.find(Post, f"{PLATFORM}:{post_id}")
+    as_page(post.author_id if post else post_id.split("_")[0], *scopes, task=task)
     if post is None or post.deleted:
         raise gone(post_id)
     return post
@@ -126,11 +149,22 @@ def _post_facts(post: Post, fields: list[str]) -> dict[str, Any]:
         "message": post.api_text,
         "created_time": datetime.fromtimestamp(post.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%S+0000"),
         "permalink_url": post.permalink,
+        "from": {"name": post.author_name, "id": post.author_id},
     }
+    known_only(fields, (*everything, *(("parent",) if post.format == "comment" else ())), "Post")
     return {field: everything[field] for field in fields if everything.get(field)} | {"id": post.id}
 
 
 # Addresses that people open
+
+
+@bp.get("/www.facebook.com/reel/<video_id>/")
+@bp.get("/www.facebook.com/reel/<video_id>")
+@bp.get("/www.facebook.com/<page_id>/videos/<video_id>/")
+def video_page(video_id: str, page_id: str = "") -> Response:
+    """A video's own page."""
+    post = next((one for one in world().posts(PLATFORM) if one.facts.get("video") == video_id), None)
+    return make_response(redirect(f"/timeline/{PLATFORM}/{post.id}" if post else "/timeline"))
 
 
 @bp.get("/www.facebook.com/<name>")

@@ -10,12 +10,13 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
+from werkzeug.routing import BaseConverter
 
 from .calls import View, operation
 from .state import App, Grant, Token
@@ -23,6 +24,12 @@ from .world import world
 
 PLATFORM = "facebook"
 HOST = "graph.facebook.com"
+VIDEO_HOST = "graph-video.facebook.com"  # plays the same edge for uploads of videos
+
+# Who else knows objects by a bare number: (id) -> their facts, or None for an id that is not theirs; and the same for
+# taking them away. A module adds its own, so that one address can serve Pages, videos and whatever comes next.
+NODES: list[Callable[[str], "dict[str, Any] | None"]] = []
+REMOVERS: list[Callable[[str], bool]] = []
 
 # Oldest living first; a call to an older one is served by the oldest (Graph API, Platform Versioning).
 LIVING_VERSIONS = ("v21.0", "v22.0", "v23.0", "v24.0", "v25.0", "v26.0")
@@ -39,6 +46,21 @@ ENDINGS = {
 }
 
 bp = Blueprint("graph", __name__)
+
+
+class _GraphVersion(BaseConverter):
+    regex = r"v\d+\.\d+"
+
+
+class _Node(BaseConverter):
+    regex = r"\d+"
+
+
+class _PostNode(BaseConverter):
+    regex = r"\d+_\d+"
+
+
+CONVERTERS: dict[str, type[BaseConverter]] = {"graph_version": _GraphVersion, "node": _Node, "post_node": _PostNode}
 
 
 class GraphError(Exception):
@@ -88,9 +110,15 @@ def answer(body: Any, status: int = 200) -> Response:
 
 
 def graph(
-    rule: str, name: str | Callable[[], str], methods: tuple[str, ...] = ("GET",), *, on: Blueprint
+    rule: str,
+    name: str | Callable[[], str],
+    methods: tuple[str, ...] = ("GET",),
+    *,
+    on: Blueprint,
+    media: bool = False,
+    hosts: tuple[str, ...] = (HOST,),
 ) -> Callable[[View], View]:
-    """Register a view of the Graph under every version and under none."""
+    """Register a view of the Graph under every version and under none; `media` as for `operation`."""
 
     def register(view: View) -> View:
         @functools.wraps(view)
@@ -98,10 +126,12 @@ def graph(
             g.graph_version = served_version(version)
             return view(**arguments)
 
-        answered = operation(PLATFORM, name, refuse)(versioned)
-        for prefix, ending in (("/<graph_version:version>", ""), ("", "_unversioned")):
-            endpoint = re.sub(r"\W+", "_", f"{rule} {' '.join(methods)}{ending}")
-            on.add_url_rule(f"/{HOST}{prefix}{rule}", endpoint, answered, methods=methods)
+        answered = operation(PLATFORM, name, refuse, media=media)(versioned)
+        for host in hosts:
+            for prefix, ending in (("/<graph_version:version>", ""), ("", "_unversioned")):
+                place = "" if host == HOST else host
+                endpoint = re.sub(r"\W+", "_", f"{place}{rule} {' '.join(methods)}{ending}")
+                on.add_url_rule(f"/{host}{prefix}{rule}", endpoint, answered, methods=methods)
         return view
 
     return register
@@ -121,7 +151,8 @@ def name_version(response: Response) -> Response:
     """Say which version answered, and how much of the app's quota is used."""
     if "graph_version" in g:
         response.headers["facebook-api-version"] = g.graph_version
-        response.headers["X-App-Usage"] = '{"call_count":1,"total_time":1,"total_cputime":1}'
+        used = g.get("graph_usage", 1)
+        response.headers["X-App-Usage"] = json.dumps({"call_count": used, "total_time": 1, "total_cputime": 1})
     return response
 
 
@@ -132,6 +163,17 @@ def parameter(name: str) -> str:
     if value is None:
         value = request.args.get(name, "")
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def only(*names: str) -> None:
+    """Refuse every parameter but these and the caller's proof. Raises GraphError."""
+    body = request.get_json(silent=True) if request.is_json else None
+    sent = {*request.args, *request.form, *request.files, *(body if isinstance(body, dict) else ())}
+    for name in sorted(sent - {*names, "access_token", "appsecret_proof"}):
+        raise GraphError(f"(#100) Unexpected parameter: {name[:60]}", 100)
+    for name in names:
+        if len(request.form.getlist(name)) > 1 or len(request.args.getlist(name)) > 1:
+            raise GraphError(f"(#100) Param {name} was sent more than once", 100)
 
 
 def new_token_value() -> str:
@@ -156,6 +198,13 @@ def picked_fields(default: list[str]) -> list[str]:
         else:
             name += letter
     return [name for name in names if name] or default
+
+
+def known_only(fields: list[str], known: Iterable[str], sort: str) -> None:
+    """Refuse a field that objects of this sort do not have. Raises GraphError."""
+    for name in fields:
+        if name not in {*known, "id"}:
+            raise GraphError(f"(#100) Tried accessing nonexisting field ({name[:60]}) on node type ({sort})", 100)
 
 
 def gone(object_id: str) -> GraphError:
@@ -230,6 +279,7 @@ def caller() -> Caller:
     app = here.app(PLATFORM, grant.client_id)
     if app is None:
         raise unreadable_token()
+    g.graph_usage = app.settings.get("usage_percent", 1)
     check_proof(app, token.value)
     check_alive(token)
     return Caller(app, token, grant)
@@ -248,8 +298,10 @@ def calling_app() -> App | None:
 
 
 def check_proof(app: App, value: str) -> None:
-    """Refuse an `appsecret_proof` that does not fit app and token; one that is not sent is not missed."""
+    """Refuse an `appsecret_proof` that does not fit app and token, and none where the app's setting asks for one."""
     proof = parameter("appsecret_proof")
+    if not proof and app.settings.get("require_proof"):
+        raise GraphError("API calls from the server require an appsecret_proof argument", 100)
     right = hmac.new(app.client_secret.encode(), value.encode(), hashlib.sha256).hexdigest()
     if proof and not secrets.compare_digest(proof.encode(), right.encode()):
         raise GraphError("Invalid appsecret_proof provided in the API argument", 100)

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -25,11 +25,13 @@ from socialconsole.errors import (
 )
 from socialconsole.providers import connectable
 from socialconsole.providers.base import App, Consent, Draft, Located, Published, Renewal, TokenSet
+from socialconsole.providers.content import Progress
 
 from .contract import ACCESS, CODE, NEW_ACCESS, NOW, REFRESH, VERIFIER, ProviderContract, Row, address, refuse, sent
 
 GRAPH = "https://graph.facebook.com/v25.0"
 TOKEN, PAGES, FEED = f"{GRAPH}/oauth/access_token", f"{GRAPH}/me/accounts", f"{GRAPH}/900100/feed"
+NEWEST = f"{GRAPH}/900100/published_posts"
 SECRET = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 SCOPES = "public_profile,email,pages_show_list,pages_read_engagement,pages_manage_posts"
 PAGE_TOKEN = "EAABpage1-7Yh8Uj9Ik0Ol"
@@ -66,6 +68,8 @@ class TestFacebook(ProviderContract):
             message="Matching code was not found or was already used"),
         row("token", 100, 36009, AttemptFailed, "The code from the platform was too old or used twice.",
             message="This authorization code has been used."),
+        row("token", 100, 36008, ConfigurationWrong, "Facebook does not know our callback.", field="redirect_uri",
+            message="Error validating verification code. Please make sure your redirect_uri is identical to the one"),
         row("token", 1, None, ConfigurationWrong, "The app secret is wrong. Paste it again from the portal.",
             message="Error validating client secret.", field="client_secret"),
         row("token", 100, None, ConfigurationWrong, "The app secret is wrong.",
@@ -178,6 +182,13 @@ class TestFacebook(ProviderContract):
         assert "auth_type=rerequest" in self.provider.authorization_url(self.app, "s", None, again=True)
         assert "auth_type" not in self.provider.authorization_url(self.app, "s", None)
 
+    def test_access_to_data_that_runs_out_is_renewed_in_facebooks_words(self) -> None:
+        asked: Any = self.provider.authorize_parameters
+        assert asked(self.app, "data_access") == {"auth_type": "reauthorize"} and asked(self.app, "another") == {}
+
+    def test_facebook_may_call_two_addresses(self) -> None:
+        assert self.provider.calls_back == ("deauthorize", "deletion") and not self.provider.serves_files
+
     def test_no_challenge_is_sent(self) -> None:
         assert "code_challenge" not in self.provider.authorization_url(self.app, "s", VERIFIER)
 
@@ -232,7 +243,8 @@ class TestFacebook(ProviderContract):
         assert page.problem.startswith(problem) and bool(page.problem) == bool(problem)
         assert (page.own_token is not None) == kept
 
-    @pytest.mark.parametrize("facts", [{"type": "USER"}, {"type": "PAGE", "profile_id": "900999"}])
+    @pytest.mark.parametrize("facts", [{"type": "USER"}, {"type": "PAGE", "profile_id": "900999"},
+                                       {"type": "PAGE", "is_valid": False}])
     def test_a_key_of_another_kind_is_refused(self, mock: responses.RequestsMock, facts: dict[str, Any]) -> None:
         self.answers_debug(mock, PAGE_TOKEN, **facts)
         (page,) = self.consent(mock).profiles
@@ -257,6 +269,71 @@ class TestFacebook(ProviderContract):
         listings = [sent(call.request) for call in mock.calls if "/me/accounts" in address(call)]
         assert [one.get("after") for one in listings] == [None, "QVFI2"]
 
+    def test_the_hundred_and_first_page(self, mock: responses.RequestsMock) -> None:
+        self.answers_exchange(mock)
+        mock.add("GET", f"{GRAPH}/me", json={"id": "700", "name": "Mara"})
+        mock.add("GET", f"{GRAPH}/me/permissions", json={"data": GRANTED})
+        pages = [{**BAKERY, "id": str(900100 + number)} for number in range(101)]
+        mock.add("GET", PAGES, json={"data": pages[:100], "paging": {"cursors": {"after": "QVFI2"}, "next": "https://x"}})
+        mock.add("GET", PAGES, json={"data": pages[100:], "paging": {"cursors": {"after": "QVFI3"}}})
+        mock.add("GET", f"{GRAPH}/debug_token", json={"data": {"data_access_expires_at": 1802776000}})
+        profiles = self.provider.consent(self.app, CODE, VERIFIER).profiles
+        assert len(profiles) == 101
+        assert {one.meta["token_data_access_expires_at"] for one in profiles} == {1802776000}
+
+    def test_a_declined_list_of_pages_is_named(self, mock: responses.RequestsMock) -> None:
+        self.answers_exchange(mock)
+        mock.add("GET", f"{GRAPH}/me", json={"id": "700"})
+        mock.add("GET", f"{GRAPH}/me/permissions", json={"data": [{"permission": "pages_show_list",
+                                                                   "status": "declined"}]})
+        mock.add("GET", PAGES, json={"data": []})
+        self.answers_debug(mock, ACCESS, granular_scopes=[])
+        error = self.error("profiles")
+        assert isinstance(error, PermissionMissing) and error.scopes == ("pages_show_list",)
+        assert error.message == ("Facebook lists no Page, because the permission to show your Pages was declined. "
+                                 "Connect again and allow it.")
+
+    def test_the_version_that_answered_is_kept(self, mock: responses.RequestsMock) -> None:
+        mock.add("GET", f"{GRAPH}/900100", json=BAKERY, headers={"facebook-api-version": "v26.0"})
+        assert self.run("read").meta["served_version"] == "v26.0"
+
+    def test_a_page_is_asked_only_for_what_its_own_page_names(self, mock: responses.RequestsMock) -> None:
+        mock.add("GET", f"{GRAPH}/900100", json=BAKERY)
+        self.run("read")
+        assert sent(mock.calls[0].request)["fields"] == "id,name,username,link,picture.type(large){url}"
+
+    @pytest.mark.parametrize("me", [{"status": 400, "json": graph_error(100)}, {"json": {}}, {"json": {"id": "9"}}])
+    def test_the_person_is_the_one_that_the_token_names(self, mock: responses.RequestsMock, me: dict[str, Any]) -> None:
+        self.answers_consent(mock)
+        self.answers_debug(mock, ACCESS, type="USER", user_id="700")
+        mock.replace("GET", f"{GRAPH}/me", **me)
+        consent = self.provider.consent(self.app, CODE, VERIFIER)
+        assert (consent.person_id, consent.person_name) == ("700", "")
+
+    def test_an_unnamed_person_cannot_be_connected(self, mock: responses.RequestsMock) -> None:
+        self.answers_consent(mock)
+        mock.replace("GET", f"{GRAPH}/me", json={"name": "Mara"})
+        assert isinstance(self.error("profiles"), TryLater)
+
+    def test_an_error_in_a_good_answer_is_an_error(self, mock: responses.RequestsMock) -> None:
+        self.answers_consent(mock)
+        mock.replace("GET", f"{GRAPH}/me/permissions", json=graph_error(190, 460))
+        assert isinstance(self.error("profiles"), NeedsReconnect)
+        mock.add("POST", FEED, json=graph_error(368, 1346003))
+        assert isinstance(self.error("publish"), ContentRejected)
+        mock.replace("POST", FEED, json=graph_error(2))
+        assert isinstance(self.error("publish"), OutcomeUnknown)
+
+    def test_a_portfolio_that_knows_no_tasks(self, mock: responses.RequestsMock) -> None:
+        mock.add("GET", f"{GRAPH}/me/businesses", json={"data": [{"id": "5", "name": "Group"}]})
+        mock.add("GET", f"{GRAPH}/5/owned_pages", status=400, json=graph_error(100, message="no field (tasks)"))
+        page = {"id": "900300", "name": "Group", "access_token": "EAABpage3-1Qa2Ws3Ed"}
+        mock.add("GET", f"{GRAPH}/5/owned_pages", json={"data": [page]},
+                 match=[matchers.query_param_matcher({"fields": "id,name,access_token"}, strict_match=False)])
+        mock.add("GET", f"{GRAPH}/5/client_pages", json={})
+        consent = self.consent(mock, granted=[*GRANTED, {"permission": "business_management", "status": "granted"}])
+        assert [(page.platform_user_id, page.problem) for page in consent.profiles] == [("900100", ""), ("900300", "")]
+
     def test_pages_of_a_portfolio(self, mock: responses.RequestsMock) -> None:
         mock.add("GET", f"{GRAPH}/me/businesses", json={"data": [{"id": "5", "name": "Group"}]})
         mock.add("GET", f"{GRAPH}/5/owned_pages", json={"data": [
@@ -277,7 +354,8 @@ class TestFacebook(ProviderContract):
         mock.add("GET", PAGES, json={"data": []})
         self.answers_debug(mock, ACCESS, granular_scopes=[
             {"scope": "pages_manage_posts", "target_ids": ["900100"]}, {"scope": "email", "target_ids": ["1"]}])
-        mock.add("GET", f"{GRAPH}/900100", json=BAKERY)
+        mock.add("GET", f"{GRAPH}/900100", json=BAKERY,
+                 match=[matchers.query_param_matcher({"fields": "id,name,access_token"}, strict_match=False)])
         self.answers_debug(mock, PAGE_TOKEN, type="PAGE")
         consent = self.provider.consent(self.app, CODE, VERIFIER)
         assert [page.platform_user_id for page in consent.profiles] == ["900100"]
@@ -313,6 +391,9 @@ class TestFacebook(ProviderContract):
         mock.reset()
         refuse(mock, 400, graph_error(190, 460))
         assert isinstance(self.error("revoke"), NeedsReconnect)
+        mock.reset()
+        refuse(mock, 200, {"success": False})
+        assert isinstance(self.error("revoke"), TryLater)
 
     # ------------------------------------------------------------ publish
 
@@ -335,7 +416,7 @@ class TestFacebook(ProviderContract):
 
     def test_without_a_link_none_is_sent(self, mock: responses.RequestsMock) -> None:
         self.answers_publish(mock)
-        self.provider.publish(self.app, ACCESS, replace(self.draft, text="Hi", link=""))
+        self.provider.publish(self.app, ACCESS, replace(self.draft, text="Hi", link=""), Progress())
         assert "link" not in sent(mock.calls[0].request)
 
     def test_a_page_that_is_out_of_sight(self, mock: responses.RequestsMock) -> None:
@@ -358,21 +439,43 @@ class TestFacebook(ProviderContract):
         error = self.error("publish")
         assert isinstance(error, RateLimited) and error.until == NOW + timedelta(minutes=19)
 
+    known: ClassVar[dict[str, Any]] = {"id": "900100_5", "message": "Fresh bread https://example.com/bread",
+                                       "created_time": "2026-11-21T09:00:02+0000"}
+
     def look(self, mock: responses.RequestsMock, **post: Any) -> Any:
-        known = {"id": "900100_5", "message": "Fresh bread https://example.com/bread", "from": {"id": "900100"},
-                 "created_time": "2026-11-21T09:00:02+0000"}
-        mock.add("GET", FEED, json={"data": [{**known, **post}]})
-        return self.provider.locate(self.app, ACCESS, self.draft, NOW)
+        mock.add("GET", NEWEST, json={"data": [{**self.known, **post}]})
+        return self.provider.locate(self.app, ACCESS, self.draft, Progress(), NOW)
 
     def test_a_lost_post_is_found(self, mock: responses.RequestsMock) -> None:
         link = "https://www.facebook.com/bakery/posts/5"
         assert self.look(mock, permalink_url=link) == Published("900100_5", link)
 
     @pytest.mark.parametrize("post", [
-        {"created_time": "2026-11-21T08:54:00+0000"}, {"message": "Other"}, {"from": {"id": "4711"}},
-        {"message": None}])
+        {"created_time": "2026-11-21T08:54:00+0000"}, {"message": "Other"}, {"message": None}, {"id": None},
+        {"message": "Fresh bread https://example.com/cake"}, {"message": "Fresh bread"}, {"created_time": 1795251602}])
     def test_another_post_is_not_it(self, mock: responses.RequestsMock, post: dict[str, Any]) -> None:
         assert self.look(mock, **post) is Located.NOT_FOUND
+
+    def test_the_list_has_the_pages_own_posts_only(self, mock: responses.RequestsMock) -> None:
+        self.look(mock)
+        asked = sent(mock.calls[0].request)
+        assert (asked["fields"], asked["limit"]) == ("id,message,created_time,permalink_url", "10")
+
+    @pytest.mark.parametrize(("author", "is_found"), [
+        ({"from": {"id": "900100", "name": "Bakery"}}, True), ({"from": {"id": "4711"}}, False), ({}, False)])
+    def test_where_that_list_is_refused_a_post_in_the_feed_needs_its_author(
+            self, mock: responses.RequestsMock, author: dict[str, Any], is_found: bool) -> None:
+        mock.add("GET", NEWEST, status=403, json=graph_error(200))
+        mock.add("GET", FEED, json={"data": [{**self.known, **author}]})
+        found = self.provider.locate(self.app, ACCESS, self.draft, Progress(), NOW)
+        assert isinstance(found, Published) if is_found else found is Located.NOT_FOUND
+
+    def test_nothing_tells_a_bare_link_from_another(self, mock: responses.RequestsMock) -> None:
+        draft = replace(self.draft, text="", format="link")
+        assert self.provider.locate(self.app, ACCESS, draft, Progress(), NOW) is Located.CANNOT_LOOK
+        draft = replace(self.draft, text=self.draft.link)
+        mock.add("GET", NEWEST, json={"data": [{**self.known, "message": ""}]})
+        assert self.provider.locate(self.app, ACCESS, draft, Progress(), NOW) is Located.NOT_FOUND
 
     def test_the_length_of_a_text(self) -> None:
         assert self.provider.count("añ日") == 3 and self.provider.text_limit.most == 63206
