@@ -1,8 +1,11 @@
 """LinkedIn's facts for Configure: two kinds of app with their guides, scopes and features."""
 
+import re
 from datetime import date
 
+from ..errors import ConfigurationWrong
 from .base import ApiVersion, Feature, Guide, Mode, Scope, Step
+from .refusals import redact
 
 MEMBER, ORGANIZATION = "member", "organization"
 
@@ -52,6 +55,16 @@ CONSEQUENCES = {
     "w_organization_social": "without `w_organization_social` nothing can be published",
 }
 
+
+def scope_refused(description: str) -> ConfigurationWrong:
+    """The error for a scope that the app does not own, as LinkedIn's callback describes it."""
+    named = re.search(r"[\"']?([a-z][a-zA-Z_]{2,60})[\"']? is not authorized", redact(description))
+    scope = named.group(1) if named else "a scope we ask for"
+    return ConfigurationWrong(
+        f"The LinkedIn app does not own {scope}. Add the product, or choose the preset that fits its Auth tab.",
+        "unauthorized_scope_error", field="scope_override")
+
+
 _APPS = "https://www.linkedin.com/developers/apps"
 
 GUIDES = {
@@ -83,6 +96,7 @@ GUIDES = {
                  ("{CALLBACK}",)),
             Step("Copy id and secret", "Auth: copy both. Ask for exactly the scopes that the tab lists; consent fails "
                                        "on any other.", ("{SCOPES}",)),
+            Step("Check the role", "Whoever connects a Page needs an approved role there: admin or content admin."),
             Step("Apply for the Standard tier", "Within 12 months: film the login, a post and comments, and give test "
                                                 "access."),
         ),

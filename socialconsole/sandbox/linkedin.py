@@ -4,13 +4,14 @@ learn.microsoft.com/linkedin: Authorization Code Flow; Programmatic Refresh Toke
 posts stand in `linkedin_api.py`.
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, request
 
-from . import identity, people
+from . import identity
 from .calls import operation
 from .oauth import Asked, Choice, Consent, Refused, SentBack, consent_page, registered_app
 from .state import App, Code, Grant, Token
@@ -39,14 +40,17 @@ PAGE_SCOPES = {
 CLOSED_SCOPES = {
     "r_member_social",
     "r_member_postAnalytics",
-    "w_member_social_feed",
     "r_emailaddress",
     "r_liteprofile",
+}
+FEED_SCOPES = {
+    "w_member_social_feed": "Create, modify and delete comments and reactions on your behalf",
 }
 OWNED = {
     "member": set(MEMBER_SCOPES),
     "organization": set(PAGE_SCOPES) | {"w_member_social"},
 }
+AUTHORIZE = {"response_type", "client_id", "redirect_uri", "state", "scope"}
 BAD_CODE = (
     "Unable to retrieve access token: appid/redirect uri/code verifier does not match authorization code."
     " Or authorization code expired. Or external member binding exists"
@@ -79,6 +83,13 @@ def traced(response: Response) -> Response:
     return response
 
 
+def member_id(person_id: str, client_id: str) -> str:
+    """The id under which an app knows a member: another one for each app (pairwise subject)."""
+    digest = hashlib.sha256(f"{client_id}/{person_id}".encode()).digest()
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+    return "".join(alphabet[byte % len(alphabet)] for byte in digest[:10])
+
+
 # Consent
 
 
@@ -93,14 +104,17 @@ def _read(args: Mapping[str, str]) -> Asked:
         )
     except LookupError as problem:
         raise _page(f"The {problem.args[0]} does not match the registered value") from problem
+    if set(args) - AUTHORIZE:  # no PKCE on the web flow; `prompt` breaks first connects
+        raise _page("Unknown parameter")
     scopes = tuple(args.get("scope", "").split())
-    known = set(MEMBER_SCOPES) | set(PAGE_SCOPES) | CLOSED_SCOPES
+    known = set(MEMBER_SCOPES) | set(PAGE_SCOPES) | set(FEED_SCOPES) | CLOSED_SCOPES
     if args.get("response_type") != "code":
         raise _page("You need to pass the response_type parameter")
     if not scopes or not set(scopes) <= known:
         raise _page("Invalid scope")
     asked = Asked(app, uri, args.get("state"), scopes)
-    foreign = [scope for scope in scopes if scope not in OWNED[app.mode or "member"]]
+    owned = OWNED[app.mode or "member"] | (set(FEED_SCOPES) if app.settings["feed_scopes"] else set())
+    foreign = [scope for scope in scopes if scope not in owned]
     if foreign:
         # LinkedIn really sends the HTML entities.
         words = f"Scope &quot;{foreign[0]}&quot; is not authorized for your application"
@@ -129,7 +143,7 @@ CONSENT = Consent(
         "deny": _denial("user_cancelled_authorize", "The user cancelled the authorization"),
         "deny_login": _denial("user_cancelled_login", "The user cancelled LinkedIn login"),
     },
-    purposes=MEMBER_SCOPES | PAGE_SCOPES,
+    purposes=MEMBER_SCOPES | PAGE_SCOPES | FEED_SCOPES,
 )
 
 
@@ -205,6 +219,7 @@ def _exchange(app: App) -> Response:
         and not code.used
         and here.now() < code.issued_at + life
         and code.redirect_uri == request.form["redirect_uri"]
+        and "code_verifier" not in request.form  # nothing to verify: the web flow has no challenge
     )
     if code is None or not sound:
         return _refused(400, "invalid_request", BAD_CODE)
@@ -245,7 +260,7 @@ def _tokens(app: App, grant: Grant, *, with_identity: bool) -> Response:
 
 def _refresh_token(app: App, grant: Grant) -> Token | None:
     here = world()
-    if not app.refresh_tokens:
+    if not app.settings["refresh_tokens"]:
         return None
     known = here.tokens(grant, "refresh")
     return known[0] if known else here.new_token(grant, "refresh", "AQR" + secrets.token_urlsafe(260), REFRESH_SECONDS)
@@ -259,7 +274,7 @@ def _id_token(app: App, grant: Grant) -> str:
             "aud": app.client_id,
             "iat": now,
             "exp": now + 3600,
-            "sub": people.member_id(grant.person_id, app.client_id),
+            "sub": member_id(grant.person_id, app.client_id),
         }
     )
 
@@ -268,7 +283,7 @@ def _refresh(app: App) -> Response:
     here = world()
     found = here.state.find(Token, request.form.get("refresh_token"))
     mine = found is not None and found.role == "refresh" and here.grant_of(found).client_id == app.client_id
-    if found is None or not mine or not app.refresh_tokens or here.ended(found) not in ("", "suspended"):
+    if found is None or not mine or not app.settings["refresh_tokens"] or here.ended(found) not in ("", "suspended"):
         return _refused(400, "invalid_request", BAD_REFRESH)
     return _tokens(app, here.grant_of(found), with_identity=False)
 
