@@ -82,7 +82,7 @@ def _allow(asked: Asked, choice: Choice) -> dict[str, str]:
     return {"code": code.value}
 
 
-CONSENT = Consent(PLATFORM, "X", _read, _allow, {"deny": {"error": "access_denied"}}, purposes=SCOPES)
+CONSENT = Consent(PLATFORM, "X", _read, _allow, {"deny": {"error": "access_denied"}}, purposes=SCOPES, by_username=True)
 
 
 @bp.get("/x.com/i/oauth2/authorize")
@@ -190,7 +190,7 @@ def _refresh(app: App) -> Response:
     if old is None or old.role != "refresh" or here.grant_of(old).client_id != app.client_id:
         return invalid_token
     grant = here.grant_of(old)
-    if old.dead == "rotated" and app.replay_kills and not grant.dead:
+    if old.dead == "rotated" and app.settings["replay_kills"] and not grant.dead:
         here.end_grant(grant, "replayed")
     if here.ended(old) not in ("", "suspended"):
         return invalid_token

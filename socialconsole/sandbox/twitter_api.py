@@ -1,25 +1,29 @@
-"""X's API v2 as far as the sandbox plays it: the own profile, posts of text, and the pages people open.
+"""X's API v2 as far as the sandbox plays it: the own profile, posts, and the pages people open.
 
-docs.x.com/x-api. Posts hold 280 weighted characters, links become t.co, a text twice within a day is refused.
+docs.x.com/x-api. Posts hold 280 weighted characters, links become t.co, a text twice within a day is refused. What may
+stand in a post is checked in `twitter_posts.py`.
 """
 
 import base64
 import hashlib
 import html
-import re
+import math
 from typing import Any
 
 from flask import Blueprint, Response, make_response, redirect, request
 
 from . import people
 from .calls import operation
-from .counting import LIMIT, links, weighted_length
-from .state import Grant, Post, Token
+from .counting import LIMIT, links
+from .state import App, Grant, Post
 from .twitter import PLATFORM, answer, refuse, with_rate
+from .twitter_answers import Problem, bearer, forbidden, invalid, only
+from .twitter_posts import Wanted, check_against_the_past, read
 from .world import iso, world
 
 WINDOW = 900
-DUPLICATE_WITHIN = 86_400
+DAY = 86_400
+POSTS_A_DAY = 10_000  # of one app; the sandbox's quota for X stands in for it
 FIRST_ID = 1_900_000_000_000_000_000
 
 USER_FIELDS = {
@@ -37,53 +41,17 @@ USER_FIELDS = {
     *("receives_your_dm", "subscription", "subscription_type", "url", "username", "verified"),
     *("verified_followers_count", "verified_type", "withheld"),
 }
-# The whole of CreatePostsRequest in the vendor's description; it allows nothing else.
-POST_PROPERTIES = {
-    *(
-        "card_uri",
-        "community_id",
-        "direct_message_deep_link",
-        "edit_options",
-        "for_super_followers_only",
-        "geo",
-    ),
-    *("made_with_ai", "media", "nullcast", "paid_partnership", "poll", "quote_tweet_id", "reply"),
-    *("reply_settings", "share_with_followers", "text"),
+POST_FIELDS = {
+    *("article", "attachments", "author_id", "card_uri", "community_id", "context_annotations", "conversation_id"),
+    *("created_at", "display_text_range", "edit_controls", "entities", "geo", "id", "in_reply_to_user_id", "lang"),
+    *("media_metadata", "non_public_metrics", "organic_metrics", "possibly_sensitive", "promoted_metrics"),
+    *("public_metrics", "reply_settings", "scopes", "source", "text", "withheld"),
 }
-REPLY_SETTINGS = ("following", "mentionedUsers", "subscribers", "verified")
-CASHTAG = re.compile(r"(?<!\w)\$[A-Za-z]{1,6}\b")
+OLDER_FIELDS = {"edit_history_tweet_ids", "note_tweet", "referenced_tweets"}
+NEWER_FIELDS = {"edit_history_post_ids", "note_post", "referenced_posts", "paid_partnership"}
+LIST_PARAMETERS = {"max_results", "pagination_token", "start_time", "end_time", "since_id", "until_id", "exclude"}
 
 bp = Blueprint("twitter_api", __name__)
-
-
-class Problem(Exception):
-    """An answer of the API that says no."""
-
-    def __init__(self, status: int, title: str, detail: str, kind: str = "about:blank", **more: Any) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.body = {"title": title, "detail": detail, "type": kind, "status": status, **more}
-
-
-def unauthorized() -> Problem:
-    """What every call with a token that opens nothing gets."""
-    return Problem(401, "Unauthorized", "Unauthorized")
-
-
-def forbidden(detail: str = "You are not permitted to perform this action.") -> Problem:
-    """A plain refusal; X says no more for a missing scope or a text that is too long."""
-    return Problem(403, "Forbidden", detail)
-
-
-def invalid(message: str, **parameters: list[str]) -> Problem:
-    """A request that does not fit the description."""
-    return Problem(
-        400,
-        "Invalid Request",
-        "One or more parameters to your request was invalid.",
-        "https://api.twitter.com/2/problems/invalid-request",
-        errors=[{"parameters": parameters, "message": message}],
-    )
 
 
 @bp.errorhandler(Problem)
@@ -92,34 +60,12 @@ def say_problem(problem: Problem) -> Response:
     return answer(problem.body, problem.status)
 
 
-def _bearer(*scopes: str) -> Grant:
-    """The grant behind the access token. Raises Problem."""
-    here = world()
-    kind, _, value = request.headers.get("Authorization", "").partition(" ")
-    found = here.state.find(Token, value) if kind == "Bearer" else None
-    if found is None or found.role != "access" or here.grant_of(found).platform != PLATFORM:
-        raise unauthorized()
-    why = here.ended(found)
-    if why == "suspended":
-        raise Problem(
-            403,
-            "Forbidden",
-            "The account is suspended or temporarily locked. Sign in at x.com to unlock it.",
-            "https://api.twitter.com/2/problems/user-suspended",
-        )
-    if why:
-        raise unauthorized()
-    grant = here.grant_of(found)
-    if not set(scopes) <= set(grant.scopes):
-        raise forbidden()
-    return grant
-
-
 @bp.get("/api.x.com/2/users/me")
 @operation(PLATFORM, "profile", refuse)
 def me() -> Response:
     """The account that the token belongs to."""
-    grant = _bearer("tweet.read", "users.read")
+    grant = bearer("tweet.read", "users.read")
+    only(request.args, ("user.fields",))
     wanted = {name for name in request.args.get("user.fields", "").split(",") if name}
     if wanted - USER_FIELDS:
         raise invalid(f"The `user.fields` query parameter value is not valid: {sorted(wanted - USER_FIELDS)}")
@@ -141,23 +87,40 @@ def me() -> Response:
 @operation(PLATFORM, "list", refuse)
 def posts(user_id: str) -> Response:
     """The latest posts of an account, newest first."""
-    _bearer("tweet.read", "users.read")
+    app = world().app(PLATFORM, bearer("tweet.read", "users.read").client_id)
+    fields = _fields_asked_for(app)
     asked = request.args.get("max_results", "10")
     if not asked.isdigit() or not 5 <= int(asked) <= 100:
         raise invalid("The `max_results` query parameter value is not between 5 and 100", max_results=[asked])
-    fields = (request.args.get("tweet.fields") or request.args.get("post.fields") or "").split(",")
     found = [post for post in world().posts(PLATFORM) if post.author_id == user_id][: int(asked)]
     data = [_listed(post, fields) for post in found]
     return answer({"data": data, "meta": {"result_count": len(data)}} if data else {"meta": {"result_count": 0}})
 
 
-def _listed(post: Post, fields: list[str]) -> dict[str, Any]:
+def _fields_asked_for(app: App | None) -> set[str]:
+    """The fields of posts, by the older or the newer name of the parameter; an app's switch leaves only the newer."""
+    newer = bool(app and app.settings["newer_names"])
+    name = "post.fields" if newer else "tweet.fields"
+    only(request.args, {name, *LIST_PARAMETERS})
+    fields = {one for one in request.args.get(name, "").split(",") if one}
+    unknown = fields - POST_FIELDS - (NEWER_FIELDS if newer else OLDER_FIELDS)
+    if unknown:
+        raise invalid(f"The `{name}` query parameter value {sorted(unknown)} is not valid")
+    return fields
+
+
+def _listed(post: Post, fields: set[str]) -> dict[str, Any]:
     body: dict[str, Any] = {"id": post.id, "text": post.api_text, "edit_history_tweet_ids": [post.id]}
     if "created_at" in fields:
         body["created_at"] = iso(post.created_at)
     urls = [_link_facts(post, number, link) for number, link in enumerate(links(post.text))]
     if "entities" in fields and urls:
         body["entities"] = {"urls": urls}
+    if "attachments" in fields and post.facts.get("media_keys"):
+        body["attachments"] = {"media_keys": post.facts["media_keys"]}
+    for name in {"note_tweet", "note_post"} & fields:
+        if post.facts.get("long_text"):
+            body[name] = {"text": post.facts["long_text"]}
     return body
 
 
@@ -172,72 +135,60 @@ def _link_facts(post: Post, number: int, link: str) -> dict[str, Any]:
 @bp.post("/api.x.com/2/tweets")
 @operation(PLATFORM, "publish", refuse)
 def publish() -> Response:
-    """A new post of text."""
-    grant = _bearer("tweet.read", "tweet.write", "users.read")
-    text = _checked_body(request.get_json(silent=True), grant)
-    used, until = _window(grant)
-    app = world().app(PLATFORM, grant.client_id)
-    limit = app.posts_per_window if app else 100
-    if used >= limit:
-        return with_rate(refuse("publish", max(1.0, until - world().now())), limit, 0, until)
-    _check_text(text, grant)
-    post = _store(text, grant)
+    """A new post, or a reply to an own one."""
+    grant = bearer("tweet.read", "tweet.write", "users.read")
+    only(request.args, ())
+    wanted = read(request.get_json(silent=True) if request.is_json else None, grant)
+    limits = Limits(grant)
+    if limits.is_reached:
+        return limits.told(refuse("publish", max(1.0, limits.until - world().now())))
+    check_against_the_past(wanted, grant)
+    post = _store(wanted, grant)
     body = {"data": {"id": post.id, "text": post.api_text, "edit_history_tweet_ids": [post.id]}}
-    return with_rate(answer(body, 201), limit, limit - used - 1, until)
+    return limits.told(answer(body, 201), 1)
 
 
-def _checked_body(body: Any, grant: Grant) -> str:
-    if not isinstance(body, dict):
-        raise invalid("Request body is not valid JSON")
-    for name in body.keys() - POST_PROPERTIES:
-        raise invalid(f"[$.{name}: is not defined in the schema and the schema does not allow additional properties]")
-    if body.get("quote_tweet_id"):
-        raise forbidden("Quoting this post is not allowed because it needs an Enterprise plan.")
-    parent = (body.get("reply") or {}).get("in_reply_to_tweet_id")
-    own = {post.id for post in world().posts(PLATFORM) if post.author_id == grant.person_id}
-    if parent and parent not in own:
-        raise forbidden(
-            "Reply to this conversation is not allowed because you have not been mentioned or otherwise engaged"
-            " by the author of the post you are replying to."
-        )
-    if body.get("media"):
-        raise invalid("Your media IDs are invalid.", **{"media.media_ids": []})
-    if body.get("poll"):
-        raise invalid("The sandbox plays posts of text; a poll cannot be made here.", poll=[])
-    if body.get("reply_settings", REPLY_SETTINGS[0]) not in REPLY_SETTINGS:
-        raise invalid("[$.reply_settings: does not have a value in the enumeration]")
-    text = body.get("text", "")
-    if not isinstance(text, str) or not text.strip():
-        raise invalid("Your Tweet text is missing. You must supply either a text or media.", text=[])
-    return text
+class Limits:
+    """The two buckets of posting: a person's in 15 minutes, an app's in 24 hours."""
+
+    def __init__(self, grant: Grant) -> None:
+        here = world()
+        now, every = here.now(), [p for p in here.state.all(Post) if p.platform == PLATFORM]
+        app = here.app(PLATFORM, grant.client_id)
+        self.limit = app.settings["posts_per_window"] if app else 100
+        start = now - now % WINDOW
+        self.until = start + WINDOW
+        self.used = sum(p.author_id == grant.person_id and p.created_at >= start for p in every)
+        self.day_limit = here.quotas.get(PLATFORM, POSTS_A_DAY)
+        today = [p.created_at for p in every if p.client_id == grant.client_id and p.created_at > now - DAY]
+        self.day_used, self.day_until = len(today), min(today, default=now) + DAY
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether nothing more may be posted for now."""
+        return self.used >= self.limit or self.day_used >= self.day_limit
+
+    def told(self, response: Response, more: int = 0) -> Response:
+        """The response with both buckets in its headers, `more` taken out of them."""
+        response = with_rate(response, self.limit, max(0, self.limit - self.used - more), self.until)
+        response.headers["x-app-limit-24hour-limit"] = str(self.day_limit)
+        response.headers["x-app-limit-24hour-remaining"] = str(max(0, self.day_limit - self.day_used - more))
+        response.headers["x-app-limit-24hour-reset"] = str(math.ceil(self.day_until))
+        return response
 
 
-def _check_text(text: str, grant: Grant) -> None:
-    if weighted_length(text) > LIMIT:
-        raise forbidden()
-    if len(CASHTAG.findall(text)) > 1:
-        raise forbidden("Posts are limited to a maximum of one cashtag.")
-    since = world().now() - DUPLICATE_WITHIN
-    for post in world().posts(PLATFORM):
-        if post.author_id == grant.person_id and post.text == text.strip() and post.created_at > since:
-            raise forbidden("You are not allowed to create a Tweet with duplicate content.")
-
-
-def _window(grant: Grant) -> tuple[int, float]:
-    """Posts of this person in the running 15 minutes, and when the window ends (epoch seconds)."""
-    now = world().now()
-    start = now - now % WINDOW
-    mine = [p for p in world().state.all(Post) if p.platform == PLATFORM and p.author_id == grant.person_id]
-    return sum(post.created_at >= start for post in mine), start + WINDOW
-
-
-def _store(text: str, grant: Grant) -> Post:
+def _store(wanted: Wanted, grant: Grant) -> Post:
     here = world()
     who = here.person_of(grant)
     post_id = str(here.next_number(PLATFORM, FIRST_ID))
-    given_back = html.escape(text.strip(), quote=False)
-    for number, link in enumerate(links(text)):
+    given_back = html.escape(wanted.text.strip(), quote=False)
+    for number, link in enumerate(links(wanted.text)):
         given_back = given_back.replace(html.escape(link, quote=False), _short_link(post_id, number), 1)
+    facts = dict(wanted.facts)
+    if wanted.length > LIMIT:
+        facts["long_text"], given_back = given_back, f"{given_back[:270]}… {_short_link(post_id, 98)}"
+    if wanted.uploads:  # X puts a link to the post's own media behind the text
+        given_back = f"{given_back} {_short_link(post_id, 99)}".strip()
     post = Post(
         id=post_id,
         platform=PLATFORM,
@@ -245,11 +196,15 @@ def _store(text: str, grant: Grant) -> Post:
         author_id=who.id,
         author_name=who.name,
         handle=f"@{who.username}",
-        text=text.strip(),
-        sent=text,
+        text=wanted.text.strip(),
+        sent=wanted.text,
         created_at=here.now(),
         permalink=here.address("x.com", f"{who.username}/status/{post_id}"),
         api_text=given_back,
+        media=wanted.media,
+        format=wanted.format,
+        reply_to=wanted.reply_to,
+        facts=facts,
     )
     here.state.keep(post)
     return post
@@ -264,7 +219,8 @@ def _short_link(post_id: str, number: int) -> str:
 @operation(PLATFORM, "delete", refuse)
 def delete(post_id: str) -> Response:
     """Takes an own post away."""
-    grant = _bearer("tweet.read", "tweet.write", "users.read")
+    grant = bearer("tweet.read", "tweet.write", "users.read")
+    only(request.args, ())
     here = world()
     post = here.state.find(Post, f"{PLATFORM}:{post_id}")
     if post is None or post.deleted:

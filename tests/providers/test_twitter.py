@@ -1,13 +1,10 @@
 """X: Basic with PKCE, single-use refresh tokens, buckets of limits, and looking for a lost post."""
 
 import base64
-import json
-import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import responses
@@ -25,6 +22,7 @@ from socialconsole.errors import (
 )
 from socialconsole.providers import connectable
 from socialconsole.providers.base import App, Draft, Located, Published, Renewal, TokenSet
+from socialconsole.providers.content import IMAGE, File, Progress
 
 from .contract import (
     ACCESS,
@@ -60,6 +58,12 @@ def problem(kind: str, **more: Any) -> dict[str, Any]:
     return {"title": "x", "type": f"https://api.twitter.com/2/problems/{kind}", "detail": "x", **more}
 
 
+def invalid(message: str, name: str) -> dict[str, Any]:
+    return {"errors": [{"message": message, "parameters": {name: ["x"]}}], "title": "Invalid Request",
+            "detail": "One or more parameters to your request was invalid.",
+            "type": "https://api.twitter.com/2/problems/invalid-request"}
+
+
 def oauth(error: str, text: str = "") -> dict[str, str]:
     return {"error": error, "error_description": text}
 
@@ -92,7 +96,7 @@ class TestTwitter(ProviderContract):
         Row("renew", 401, NO_HEADER, ConfigurationWrong, "The OAuth 2.0 Client Secret is wrong or was renewed."),
         Row("renew", 400, oauth("invalid_client"), ConfigurationWrong, "The OAuth 2.0 Client ID is unknown."),
         *(Row(step, 401, UNAUTHORIZED, NeedsReconnect, "X no longer accepts this connection. Connect again.",
-              {"reason": "revoked"}) for step in ("profiles", "read", "publish")),
+              {"reason": "revoked"}) for step in ("profiles", "read", "prepare", "publish", "delete")),
         Row("publish", 402, NO_CREDITS, ConfigurationWrong, CREDITS),
         Row("read", 402, {"title": "Payment Required", "type": "https://api.x.com/2/problems/credits-depleted"},
             ConfigurationWrong, CREDITS),
@@ -106,6 +110,8 @@ class TestTwitter(ProviderContract):
             "The console used the wrong kind of key.", {"who": "developer"}),
         Row("publish", 403, forbidden("You are not allowed to create a Tweet with duplicate content."),
             AlreadyPublished, "X already has this text from this account. Change it.", {"post_id": ""}),
+        Row("publish", 403, {"errors": [{"code": 187, "message": "Status is a duplicate."}]}, AlreadyPublished,
+            "X already has this text from this account."),
         Row("publish", 403, forbidden("Reply to this conversation is not allowed because you have not been mentioned"),
             ContentRejected, REPLY, {"field": "reply"}),
         Row("publish", 403, forbidden("Quoting this post is not allowed because"), ContentRejected, REPLY,
@@ -121,12 +127,37 @@ class TestTwitter(ProviderContract):
         Row("prepare", 403, forbidden("Forbidden"), PermissionMissing, "Pictures and videos need `media.write`.",
             {"scopes": ("media.write",)}),
         Row("publish", 403, forbidden("You are not permitted to perform this action."), ContentRejected,
-            "X refused the post: You are not permitted to perform this action."),
+            "X refused the post: You are not permitted to perform this action.", {"field": "text"}),
+        Row("delete", 403, forbidden("Forbidden"), ContentRejected,
+            "X did not delete the post: Forbidden"),
+        Row("publish", 409, {"title": "Conflict", "type": "about:blank", "detail": "Conflict"}, OutcomeUnknown,
+            "X did not confirm the post. We look whether it is there."),
+        Row("prepare", 409, {"title": "Conflict", "type": "about:blank"}, TryLater, "X cannot be reached."),
+        Row("prepare", 402, NO_CREDITS, ConfigurationWrong, CREDITS),
+        Row("prepare", 403, forbidden("This user is not allowed to post a video longer than 20 minutes"),
+            ContentRejected, "The video is too long for this account: 20 minutes.", {"field": "video"}),
+        Row("prepare", 400, invalid("Not a type.", "media_type"), ContentRejected, "X refused media_type: Not a type.",
+            {"field": "media"}),
+        Row("publish", 400, invalid("Your media IDs are invalid.", "media.media_ids"), ContentRejected,
+            "X refused media.media_ids: Your media IDs are invalid.", {"field": "media"}),
+        Row("publish", 400, problem("invalid-request", parameter="poll.options"), ContentRejected,
+            "X refused poll.options: x", {"field": "poll"}),
+        Row("prepare", 429, {"title": "Too Many Requests", "type": "about:blank"}, RateLimited,
+            "X asked us to wait, next try 09:05 UTC.", {"whole_app": False}),
         Row("publish", 400, {"errors": [{"message": "The text is odd.", "parameters": {"text": ["x"]}}],
                              "title": "Invalid Request", "type": "https://api.twitter.com/2/problems/invalid-request"},
             ContentRejected, "X refused text: The text is odd."),
         Row("publish", 429, {"title": "Too Many Requests", "type": "about:blank"}, RateLimited,
             "X asked us to wait, next try 09:05 UTC.", {"until": NOW + timedelta(minutes=5), "whole_app": False}),
+        Row("read", 403, forbidden("User has been suspended."), NeedsReconnect, "X has locked this account.",
+            {"reason": "suspended"}),
+        # A success with nothing but `errors` is read like the refusal it is.
+        Row("read", 200, {"errors": [problem("user-suspended")]}, NeedsReconnect, "X has locked this account."),
+        Row("read", 200, {"errors": [problem("x", status=401)]}, NeedsReconnect, "X no longer accepts"),
+        Row("profiles", 200, {"errors": [problem("client-forbidden", reason="client-not-enrolled")]},
+            ConfigurationWrong, "The X app is not in the Pay-per-use package"),
+        Row("read", 200, {"errors": [problem("odd", status="x")]}, TryLater, "X answered with something we do not"),
+        Row("read", 200, {"errors": ["odd"]}, TryLater, "X cannot be reached."),
         Row("publish", 418, {"title": "Teapot"}, ContentRejected, "X answered with something we do not know: teapot."),
         Row("token", 418, oauth("teapot"), ConfigurationWrong, "X answered with something we do not know: teapot."),
     )
@@ -196,7 +227,7 @@ class TestTwitter(ProviderContract):
         mock.add("POST", REVOKE, json=BAD_TOKEN, status=400)
         mock.add("POST", REVOKE, json={"revoked": True})
         self.run("revoke")
-        assert [sent(call.request)["token"] for call in mock.calls] == [REFRESH, ACCESS]
+        assert [sent(call.request) for call in mock.calls] == [{"token": REFRESH}, {"token": ACCESS}]
         assert all(call.request.headers["Authorization"].startswith("Basic ") for call in mock.calls)
 
     def test_revoking_tells_when_it_could_not(self, mock: responses.RequestsMock) -> None:
@@ -237,9 +268,10 @@ class TestTwitter(ProviderContract):
     def test_characters_as_x_counts_them(self, text: str, length: int) -> None:
         assert self.provider.count(text) == length
 
-    def look(self, mock: responses.RequestsMock, posts: Any, draft: Draft | None = None) -> Any:
+    def look(self, mock: responses.RequestsMock, posts: Any, draft: Draft | None = None,
+             progress: Progress | None = None) -> Any:
         mock.add("GET", TIMELINE, json={"data": posts} if posts is not None else {"meta": {"result_count": 0}})
-        return self.provider.locate(self.app, ACCESS, draft or self.draft, NOW)
+        return self.provider.locate(self.app, ACCESS, draft or self.draft, progress or Progress(), NOW)
 
     def test_a_lost_post_is_found_by_its_text(self, mock: responses.RequestsMock) -> None:
         found = self.look(mock, [
@@ -268,44 +300,93 @@ class TestTwitter(ProviderContract):
         mock.reset()
         assert self.look(mock, post("https://example.com/cake"), draft) is Located.NOT_FOUND
 
-    def test_the_renamed_field_parameter(self, mock: responses.RequestsMock) -> None:
-        mock.add("GET", TIMELINE, status=400, json=problem("invalid-request"))
+    @pytest.mark.parametrize("body", [problem("invalid-request"), {"title": "Invalid Request", "type": "about:blank"},
+                                      {"errors": [{"message": "x", "parameters": {"tweet.fields": ["x"]}}]}])
+    def test_the_renamed_field_parameter(self, mock: responses.RequestsMock, body: dict[str, Any]) -> None:
+        mock.add("GET", TIMELINE, status=400, json=body)
         mock.add("GET", TIMELINE, json={"data": []})
-        assert self.provider.locate(self.app, ACCESS, self.draft, NOW) is Located.NOT_FOUND
+        assert self.provider.locate(self.app, ACCESS, self.draft, Progress(), NOW) is Located.NOT_FOUND
         assert "tweet.fields" in address(mock.calls[0]) and "post.fields" in address(mock.calls[1])
 
-    # ------------------------------------------------------------ the vendor's description
+    # ------------------------------------------------------------ looking for files, parts and long texts
 
-    def test_the_calls_are_those_of_the_official_description(self, mock: responses.RequestsMock) -> None:
-        described = description()
-        self.answers_publish(mock)
-        self.run("publish")
-        schema = described["paths"]["/2/tweets"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        body = resolved(described, schema)
-        assert set(posted(mock.calls[0])) <= set(body["properties"])
-        assert body.get("additionalProperties") is False
-        assert "get" in described["paths"][urlsplit(ME).path]
-        listed = described["paths"]["/2/users/{id}/tweets"]["get"]["parameters"]
-        names = {resolved(described, one)["name"] for one in listed}
-        mock.add("GET", TIMELINE, status=400, json=problem("invalid-request"))
-        mock.add("GET", TIMELINE, json={"data": []})
-        self.provider.locate(self.app, ACCESS, self.draft, NOW)
-        asked = [set(parse_qs(urlsplit(address(call)).query)) for call in mock.calls if "users" in address(call)]
-        assert any(one <= names for one in asked), "one of the two spellings is the described one"
+    MEDIA = {"media": {"0": {"file": "m/9", "id": "18", "key": "3_18"}}}
 
+    @pytest.mark.parametrize(("keys", "is_it"), [(["3_18"], True), (["3_17", "3_18"], True), (["3_17"], False)])
+    def test_a_post_with_files_is_known_by_them(self, mock: responses.RequestsMock, tmp_path: Path, keys: list[str],
+                                                is_it: bool) -> None:
+        draft = replace(self.draft, text="", files=(File("m", IMAGE, "image/png", 9, tmp_path),))
+        found = self.look(mock, [{"id": "8", "text": "https://t.co/Ab12", "created_at": "2026-11-21T09:00:01.000Z",
+                                  "attachments": {"media_keys": keys}}], draft, Progress(self.MEDIA))
+        assert isinstance(found, Published) is is_it
+        assert "tweet.fields=created_at%2Centities%2Cattachments" in address(mock.calls[0])
 
-def description() -> dict[str, Any]:
-    root = Path(__file__).parents[2]
-    path = root / os.environ.get("SPECS", "../shared/specs") / "x-openapi.json"
-    if not path.is_file():
-        pytest.skip("description not at hand")
-    described: dict[str, Any] = json.loads(path.read_text())
-    return described
+    def test_a_part_of_a_chain_may_come_back_with_the_name_it_answers_to(self, mock: responses.RequestsMock) -> None:
+        post = {"id": "9", "text": "@acme And butter", "created_at": "2026-11-21T09:00:01.000Z"}
+        draft = replace(self.draft, text="And butter", link="", part=1, reply_to="1", root_id="1")
+        assert isinstance(self.look(mock, [post], draft), Published)
+        assert self.look(mock, [post], replace(draft, reply_to="")) is Located.NOT_FOUND
 
+    @pytest.mark.parametrize(("post_id", "is_it"), [("99", False), ("100", False), ("101", True), ("1000", True)])
+    def test_an_earlier_part_with_the_same_words_is_not_the_later_one(self, mock: responses.RequestsMock, post_id: str,
+                                                                      is_it: bool) -> None:
+        post = {"id": post_id, "text": "And butter", "created_at": "2026-11-21T09:00:01.000Z"}
+        draft = replace(self.draft, text="And butter", link="", part=2, reply_to="100", root_id="99")
+        assert isinstance(self.look(mock, [post], draft), Published) is is_it
 
-def resolved(described: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    for part in schema.get("$ref", "").split("/")[1:]:
-        described = described[part]
-    return described if "$ref" in schema else schema
+    def test_the_same_words_under_a_picture_are_another_post(self, mock: responses.RequestsMock) -> None:
+        post = {"id": "9", "text": "Fresh bread https://t.co/Ab12", "created_at": "2026-11-21T09:00:01.000Z",
+                "attachments": {"media_keys": ["3_1"]}}
+        assert self.look(mock, [post]) is Located.NOT_FOUND
 
+    @pytest.mark.parametrize("name", ["note_tweet", "note_post"])
+    def test_a_long_text_is_compared_in_full(self, mock: responses.RequestsMock, name: str) -> None:
+        text = "bread " * 60
+        post = {"id": "10", "text": "bread bread…", "created_at": "2026-11-21T09:00:01.000Z", name: {"text": text}}
+        assert isinstance(self.look(mock, [post], replace(self.draft, text=text, link="")), Published)
+        assert "note_tweet" in address(mock.calls[0])
 
+    # ------------------------------------------------------------ scopes, deleting
+
+    def test_a_bare_no_without_the_scope_is_a_missing_permission(self, mock: responses.RequestsMock) -> None:
+        mock.add("POST", POSTS, status=403, json=forbidden("Forbidden"))
+        app = replace(self.app, scopes="tweet.read users.read offline.access")
+        with pytest.raises(PermissionMissing) as caught:
+            self.provider.publish(app, ACCESS, self.draft, Progress())
+        assert caught.value.scopes == ("tweet.write",)
+
+    def test_deleting(self, mock: responses.RequestsMock) -> None:
+        mock.add("DELETE", f"{POSTS}/1900", json={"data": {"deleted": True}})
+        self.provider.delete(self.app, ACCESS, "1900", self.draft)
+        assert address(mock.calls[0]) == f"{POSTS}/1900" and mock.calls[0].request.body is None
+
+    def test_what_is_gone_already_counts_as_deleted(self, mock: responses.RequestsMock) -> None:
+        mock.add("DELETE", f"{POSTS}/1900", status=404, json=problem("resource-not-found"))
+        self.provider.delete(self.app, ACCESS, "1900", self.draft)
+
+    def test_gone_may_stand_inside_a_success(self, mock: responses.RequestsMock) -> None:
+        mock.add("DELETE", f"{POSTS}/1900", json={"errors": [problem("resource-not-found")]})
+        self.provider.delete(self.app, ACCESS, "1900", self.draft)
+
+    @pytest.mark.parametrize("answer", [{"json": {"data": {"deleted": False}}}, {"json": {}}, {"status": 503},
+                                        {"json": {"errors": [problem("odd")]}},
+                                        {"status": 404, "body": "<html>Not here</html>"}])
+    def test_deleting_is_not_claimed_without_a_word_of_x(self, mock: responses.RequestsMock,
+                                                         answer: dict[str, Any]) -> None:
+        mock.add("DELETE", f"{POSTS}/1900", **answer)
+        with pytest.raises(TryLater):
+            self.provider.delete(self.app, ACCESS, "1900", self.draft)
+
+    @pytest.mark.parametrize("subscription", ["None", None, ""])
+    def test_no_subscription_no_long_texts(self, mock: responses.RequestsMock, subscription: Any) -> None:
+        assert self._limit(mock, subscription) == (280, 1200)
+
+    def test_a_subscription_allows_long_texts_and_videos(self, mock: responses.RequestsMock) -> None:
+        assert self._limit(mock, "Premium") == (25_000, 7500)
+
+    def _limit(self, mock: responses.RequestsMock, subscription: Any) -> tuple[int, float]:
+        mock.add("GET", ME, json={"data": {**PERSON["data"], "subscription_type": subscription}})
+        formats = {one.slug: one for one in self.provider.formats_of("", self.run("read").kind)}
+        video, text = formats["video"].video, formats["text"].text or self.provider.text_limit
+        assert video is not None and video.seconds is not None
+        return text.most, video.seconds[1]
