@@ -33,9 +33,9 @@ LOOK_AFTER = timedelta(seconds=10)
 
 
 def move(delivery: Delivery, state: str, note: str, now: datetime, *, due_at: datetime | None = None, hold: str = "",
-         by: str = "", code: str = "") -> None:
-    """Put a delivery into a state, with one sentence for people, and write it into its log."""
-    is_news = bool(by) or (delivery.state, delivery.note) != (state, note)
+         by: str = "", code: str = "", quiet: bool = False) -> None:
+    """Put a delivery into a state, with one sentence for people, and write it into its log unless it is `quiet`."""
+    is_news = not quiet and (bool(by) or (delivery.state, delivery.note) != (state, note))
     delivery.state, delivery.note, delivery.due_at, delivery.hold, delivery.error_code = state, note, due_at, hold, code
     delivery.lease_until = delivery.rung_until = None
     if is_news:  # waiting for the same thing once more is not

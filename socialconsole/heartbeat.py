@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, or_, select, update
 
 from . import deliveries, tokens
 from .database import writing
@@ -19,7 +19,9 @@ from .models import (
     GRANTED,
     LIVE,
     PAUSED,
+    PROCESSING,
     SCHEDULED,
+    SENT,
     STARTED,
     UNCONFIRMED,
     UNSURE,
@@ -32,6 +34,7 @@ from .models import (
 log = logging.getLogger("socialconsole.heartbeat")
 
 RING_FOR = timedelta(seconds=5)
+RING_UPLOADS_FOR = timedelta(minutes=1)  # they wait for one another, and each ring is a job in the queue
 MOST_AT_ONCE = 500
 BATCH = 20  # about ten seconds of calls side by side
 
@@ -40,21 +43,25 @@ Ring = Callable[[str, list[str]], None]  # kind of job, ids
 
 def beat(now: datetime, ring: Ring) -> int:
     """Ring for all that is due. Returns how many rows were rung for."""
+    to_do = Delivery.state.in_((SCHEDULED, PROCESSING, SENT, UNCONFIRMED))
     due = {
-        "deliver": _due(Delivery, Delivery.due_at, Delivery.state.in_((SCHEDULED, UNCONFIRMED)), now, leased=True),
+        "deliver": _due(Delivery, Delivery.due_at, and_(to_do, Delivery.is_heavy.is_(False)), now, leased=True),
+        "upload": _due(Delivery, Delivery.due_at, and_(to_do, Delivery.is_heavy.is_(True)), now, leased=True),
         "refresh": _due(Grant, Grant.due_at, Grant.state.in_((LIVE, UNSURE)), now, leased=True),
         "sync": _due(Account, Account.sync_due_at, Account.state.in_((ACTIVE, PAUSED)), now),
     }
     with_ids = {kind: ids for kind, (_, ids) in due.items() if ids}
     if with_ids:
         with writing() as session:
-            for model, ids in due.values():
+            for kind, (model, ids) in due.items():
                 if ids:
-                    session.execute(update(model).where(model.id.in_(ids)).values(rung_until=now + RING_FOR)
+                    until = now + (RING_UPLOADS_FOR if kind == "upload" else RING_FOR)
+                    session.execute(update(model).where(model.id.in_(ids)).values(rung_until=until)
                                     .execution_options(synchronize_session=False))
     for kind, ids in with_ids.items():
-        for start in range(0, len(ids), BATCH):
-            ring(kind, ids[start : start + BATCH])
+        size = 1 if kind == "upload" else BATCH
+        for start in range(0, len(ids), size):
+            ring(kind, ids[start : start + size])
     return sum(len(ids) for ids in with_ids.values())
 
 

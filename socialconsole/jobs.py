@@ -10,7 +10,7 @@ from functools import partial
 
 from flask import Flask
 
-from . import connections, logs, profile_sync, publishing, tokens
+from . import connections, logs, media, outside, profile_sync, publishing, tokens
 from .extensions import db
 
 log = logging.getLogger("socialconsole.jobs")
@@ -29,6 +29,11 @@ def deliver(ids: list[str]) -> None:
     _each(publishing.deliver, ids)
 
 
+def upload(ids: list[str]) -> None:
+    """Do the next steps of deliveries that carry much; they have a queue of their own."""
+    _each(publishing.deliver, ids)
+
+
 def refresh(ids: list[str]) -> None:
     """Renew these grants."""
     _each(tokens.refresh, ids)
@@ -44,7 +49,12 @@ def tidy(ids: list[str]) -> None:
     _each(connections.tidy, ids)
 
 
-def _each(serve: Callable[[str], None], ids: list[str]) -> None:
+def clean(what: list[str]) -> None:
+    """Clear away files that no post needs."""
+    _each(lambda _: media.tidy(outside.now()), what)
+
+
+def _each(serve: Callable[[str], object], ids: list[str]) -> None:
     """Serve each id; one that breaks never stops the others."""
     if len(ids) == 1:
         _one(serve, ids[0])
@@ -53,7 +63,7 @@ def _each(serve: Callable[[str], None], ids: list[str]) -> None:
         list(pool.map(partial(_one, serve), ids))
 
 
-def _one(serve: Callable[[str], None], row_id: str) -> None:
+def _one(serve: Callable[[str], object], row_id: str) -> None:
     with _app[0].app_context(), logs.about(row_id):
         try:
             serve(row_id)

@@ -1,431 +1,258 @@
-"""Publishing: posts and their deliveries. Schedule, deliver, look, and what a person may decide.
+"""Publishing: what a worker does with a delivery, step by step.
 
-The one call that cannot be taken back is made only after `publishing` is committed, by the worker that holds the lease
-and the fence. No answer means `unconfirmed`: looked for, then decided by a person, never sent again blindly.
+Prepare (repeatable), check (reads only), publish (once). The one call that cannot be taken back is made only after
+`publishing` is committed, by the worker that holds the lease and the fence. No answer means `unconfirmed`: looked for,
+then decided by a person, never sent again blindly. A post of several parts (a reply chain, a first comment) walks these
+steps part by part; what is out already is kept, so that a broken chain goes on where it broke.
 """
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import time
+from datetime import datetime
 
-from sqlalchemy import or_, update
-
-from . import audit, platform_apps, tokens
-from .accounts import actor, missing_to_publish
-from .database import release, took, writing
-from .deliveries import FOR_ACCOUNT, FOR_APP, FOR_PLATFORM, LOOK_AFTER, miss, move, release_app, window_ends
-from .errors import (
-    AlreadyPublished,
-    ConfigurationWrong,
-    ContentRejected,
-    NeedsReconnect,
-    OutcomeUnknown,
-    PermissionMissing,
-    PlatformError,
-    RateLimited,
-    TryLater,
-)
-from .extensions import db
+from . import drafts, following, media, platform_apps, previews, tokens
+from .accounts import missing_to_publish
+from .database import release, writing
+from .deliveries import FOR_ACCOUNT, FOR_PLATFORM, miss, move, window_ends
+from .errors import ConfigurationWrong, ContentRejected, NeedsReconnect, OutcomeUnknown, PlatformError, TryLater
 from .models import (
     ACTIVE,
-    CANCELLED,
     FAILED,
     HELD,
-    MISSED,
     PAUSED,
+    PREPARING,
+    PROCESSING,
     PUBLISHED,
     PUBLISHING,
     SCHEDULED,
+    SENT,
     UNCONFIRMED,
     Delivery,
-    Post,
-    User,
-    Workspace,
+)
+from .outcomes import (
+    LEASE,
+    Outcome,
+    Unworkable,
+    Work,
+    clock,
+    hold_for_account,
+    hold_for_app,
+    locked,
+    make_work,
+    mine,
+    published,
+    refused,
+    sent_off,
+    take,
 )
 from .outside import now as present
-from .posts import NotPossible, first_link, wall_and_instant
-from .providers.base import Draft, Located, Published
-from .times import exact
+from .providers.content import Draft, Published, Sent, Superseded, Wait
+from .providers.rules import format_of, problems
 
 log = logging.getLogger("socialconsole.publishing")
 
-LEASE = timedelta(seconds=120)  # far above what one delivery's calls can take
-MOST_ATTEMPTS = 6
-LOOKS = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5))  # pauses between looks
-PROBE_AFTER = timedelta(minutes=15)
-WAIT_UNSTATED = timedelta(minutes=15)
-
-@dataclass(frozen=True)
-class Work:
-    """A claimed delivery: all that the call needs, read while the claim was committed."""
-
-    delivery_id: str
-    fence: int
-    used: tokens.Access
-    draft: Draft
-    sent_at: datetime
-
-
-# ---------------------------------------------------------------- deliver
+MOST_CHECKS = 240  # how often we ask whether something prepared is ready
+LONGEST_RUN = 240.0  # seconds: a long chain goes on in another job, far before the alarm of this one
 
 
 def deliver(delivery_id: str) -> None:
-    """Do the next step of one delivery, if it is due and nobody else is at it. Never raises for a platform's doing."""
-    work = _claim(delivery_id, present())
-    if work is not None:
-        _send(work)
-        return
-    look = _claim_look(delivery_id, present())
-    if look is not None:
-        _look(look)
-
-
-def _take(delivery_id: str, state: str, now: datetime) -> Delivery | None:
-    """Take a due delivery in a state for this worker alone; None if it is not ours to do. Inside `writing()`."""
-    if not took(
-            update(Delivery)
-            .where(Delivery.id == delivery_id, Delivery.state == state, Delivery.due_at <= now,
-                   or_(Delivery.lease_until.is_(None), Delivery.lease_until < now))
-            .values(fence=Delivery.fence + 1, lease_until=now + LEASE)):
-        return None
-    return db.session.get_one(Delivery, delivery_id, populate_existing=True)
+    """Do the next steps of one delivery, if it is due and nobody else is at it. Never raises for a platform's doing."""
+    until = time.monotonic() + LONGEST_RUN
+    try:
+        while (work := _claim(delivery_id, present())) is not None:
+            if not _go(work) or time.monotonic() > until:
+                return
+        if not following.follow(delivery_id):
+            following.look(delivery_id)
+    except Superseded:
+        log.warning("taken by another worker", extra={"delivery": delivery_id})
 
 
 def _claim(delivery_id: str, now: datetime) -> Work | None:
-    """Take a scheduled delivery, check all that may stand in its way, and commit `publishing`."""
+    """Take a due delivery, check all that may stand in its way, and commit `preparing`."""
     with writing():
-        delivery = _take(delivery_id, SCHEDULED, now)
+        delivery = take(delivery_id, (SCHEDULED, PROCESSING), now)
         if delivery is None:
             return None
         delivery.claimed_at = delivery.claimed_at or now
         if _stopped(delivery, now):
             return None
-        try:
-            used = tokens.access(delivery.account, now)
-        except tokens.Renewed as wait:
-            move(delivery, SCHEDULED, "Waits for a fresh token.", now, due_at=wait.next_try(now))
-            return None
-        except NeedsReconnect as error:
-            tokens.expire_account(delivery.account, error.reason, error.message, now)
-            _hold_for_account(delivery, error.message, now)
-            return None
-        except ConfigurationWrong as error:
-            _hold_for_app(delivery, error, now)
+        used = _access(delivery, now)
+        if used is None:
             return None
         lease = delivery.lease_until
-        move(delivery, PUBLISHING, "", now)
-        delivery.lease_until, delivery.sent_at = lease, now
-        return Work(delivery.id, delivery.fence, used, _draft(delivery), now)
+        try:
+            work = make_work(delivery, used)
+        except Unworkable as why:
+            _end(delivery, why, now)
+            return None
+        move(delivery, PREPARING, "", now, quiet=True)
+        delivery.lease_until = lease
+        return work
+
+
+def _access(delivery: Delivery, now: datetime) -> tokens.Access | None:
+    """The token for a delivery; None if it has to wait for one, and it is moved to where it waits."""
+    try:
+        return tokens.access(delivery.account, now)
+    except tokens.Renewed as wait:
+        move(delivery, SCHEDULED, "Waits for a fresh token.", now, due_at=wait.next_try(now))
+    except NeedsReconnect as error:
+        tokens.expire_account(delivery.account, error.reason, error.message, now)
+        hold_for_account(delivery, error.message, now)
+    except ConfigurationWrong as error:
+        hold_for_app(delivery, error, now)
+    return None
+
+
+def _end(delivery: Delivery, why: Unworkable, now: datetime) -> None:
+    """What is left of a delivery cannot go out. The post itself never looks failed for want of its comment."""
+    if why.is_comment:
+        delivery.warning = f"The post is out, its first comment is not: {why}"
+        move(delivery, PUBLISHED, delivery.warning, now)
+        return
+    what = f"Part {len(delivery.parts) + 1} was not published: {why} What is out stays." if delivery.parts else str(why)
+    move(delivery, FAILED, what, now)
 
 
 def _stopped(delivery: Delivery, now: datetime) -> bool:
     """Whether something stands in the way; if so, the delivery is moved to where it waits."""
     account, grant = delivery.account, delivery.account.grant
-    name = account.display_name or account.username
-    if window_ends(delivery) < now:
+    if window_ends(delivery) < now and not delivery.parts:
         miss(delivery, now)
-    elif account.state == PAUSED:
-        move(delivery, HELD, f"{name} is paused. Resume it to release this post.", now, hold=FOR_ACCOUNT)
-    elif account.state != ACTIVE or grant is None:
-        _hold_for_account(delivery, account.reason_text or f"{name} has to be reconnected.", now)
-    elif not grant.app.is_on or not platform_apps.is_reachable(grant.app):
-        move(delivery, HELD, "The platform is switched off in this console. It goes out when an admin turns it on.",
-             now, hold=FOR_PLATFORM)
-    elif missing_to_publish(tokens.connectable(account.platform), grant.app.mode, grant.scopes_granted):
-        lacking = missing_to_publish(tokens.connectable(account.platform), grant.app.mode, grant.scopes_granted)
-        _hold_for_account(delivery, f"{name} may not publish: {', '.join(lacking)} was not granted. Reconnect it.", now)
-    elif (quiet := max((at for at in (account.quiet_until, grant.app.quiet_until) if at), default=now)) > now:
-        move(delivery, SCHEDULED, f"The platform asked us to wait, next try {_clock(delivery, quiet)}.", now,
+    elif _blocked(delivery, now):
+        pass
+    elif grant is not None and (quiet := max(
+            (at for at in (account.quiet_until, grant.app.quiet_until) if at), default=now)) > now:
+        move(delivery, SCHEDULED, f"The platform asked us to wait, next try {clock(delivery, quiet)}.", now,
              due_at=quiet)
     else:
         return False
     return True
 
 
-def _hold_for_account(delivery: Delivery, why: str, now: datetime, code: str = "") -> None:
-    move(delivery, HELD, why, now, hold=FOR_ACCOUNT, code=code)
+def _blocked(delivery: Delivery, now: datetime) -> bool:
+    """Whether the profile or its platform may not publish now; if so, the delivery is held."""
+    account, grant = delivery.account, delivery.account.grant
+    name = account.display_name or account.username
+    if account.state == PAUSED:
+        move(delivery, HELD, f"{name} is paused. Resume it to release this post.", now, hold=FOR_ACCOUNT)
+    elif account.state != ACTIVE or grant is None:
+        hold_for_account(delivery, account.reason_text or f"{name} has to be reconnected.", now)
+    elif not grant.app.is_on or not platform_apps.is_reachable(grant.app):
+        move(delivery, HELD, "The platform is switched off in this console. It goes out when an admin turns it on.",
+             now, hold=FOR_PLATFORM)
+    elif lacking := missing_to_publish(account):
+        hold_for_account(delivery, f"{name} may not publish: {', '.join(lacking)} was not granted. Reconnect it.", now)
+    else:
+        return False
+    return True
 
 
-def _hold_for_app(delivery: Delivery, error: ConfigurationWrong, now: datetime) -> None:
-    """The platform refuses the app. A reading of the profile now and then finds out when that is over."""
-    move(delivery, HELD, error.message, now, hold=FOR_APP, code=error.code)
-    if delivery.account.grant is not None:
-        platform_apps.flag(delivery.account.grant.app_id, error.message, error.code, now)
-        delivery.account.sync_due_at = now + PROBE_AFTER
+# ---------------------------------------------------------------- prepare, check, publish
 
 
-def _draft(delivery: Delivery) -> Draft:
-    account = delivery.account
-    return Draft(delivery.post.text, account.platform_user_id, account.username, account.meta,
-                 first_link(delivery.post.text))
-
-
-def _clock(delivery: Delivery, at: datetime) -> str:
-    return exact(at, db.session.get_one(Workspace, delivery.workspace_id).time_zone)
-
-
-def _send(work: Work) -> None:
+def _go(work: Work) -> bool:
+    """Walk one part as far as it goes now. True if the next part may follow at once."""
     release()
     try:
-        done = work.used.provider.publish(work.used.app, work.used.token, work.draft)
+        draft = _ready(work)
+        provider, app, token = work.used.provider, work.used.app, work.used.token
+        provider.prepare(app, token, draft, work.progress)
+        wait = provider.check(app, token, draft, work.progress)
+    except media.Refused as refused:
+        _finish(work, ContentRejected(str(refused), "media", field="files"), (PREPARING,))
+        return False
+    except OutcomeUnknown as error:  # nothing was published, so nothing is unknown
+        _finish(work, TryLater(error.message, error.code), (PREPARING,))
+        return False
     except PlatformError as error:
-        _finish(work, error)
+        _finish(work, error, (PREPARING,))
+        return False
+    except Superseded:
+        raise
+    except Exception as error:  # a fault of ours; nothing is out, so it may be tried again, but not for ever
+        log.exception("preparing broke off", extra={"delivery": work.delivery_id})
+        _finish(work, TryLater("The console broke off while preparing the post.", type(error).__name__), (PREPARING,))
+        return False
+    if wait is not None:
+        _not_ready(work, wait)
+        return False
+    return _send(work, draft)
+
+
+def _ready(work: Work) -> Draft:
+    """The draft with converted files, addresses and what stands behind its link. Raises ContentRejected."""
+    with writing() as session:
+        delivery = session.get_one(Delivery, work.delivery_id)
+    account = delivery.account
+    shown = format_of(work.used.provider, drafts.mode_of(account), work.draft.format, kind=account.kind)
+    found = problems(work.used.provider, work.draft, drafts.mode_of(account), count=lambda text: 0, kind=account.kind)
+    if found:
+        raise ContentRejected(found[0].sentence, "rules", field=found[0].field)
+    preview = previews.read(work.draft.link) if shown is not None and shown.preview and work.draft.link else None
+    return drafts.ready(delivery, work.draft, preview)
+
+
+def _not_ready(work: Work, wait: Wait) -> None:
+    now = present()
+    with writing():
+        delivery = mine(work, (PREPARING,))
+        delivery.polls += 1
+        if delivery.polls > MOST_CHECKS:
+            move(delivery, FAILED, f"{work.name} did not finish preparing the media. Try again, or use another file.",
+                 now, code="never_ready")
+            return
+        note = wait.note or f"{work.name} is getting it ready."
+        known = delivery.log and (delivery.log[-1].state, delivery.log[-1].text) == (PROCESSING, note)
+        move(delivery, PROCESSING, note, now, due_at=now + wait.again_in, quiet=bool(known))
+
+
+def _send(work: Work, draft: Draft) -> bool:
+    """The call that cannot be taken back, after the intent is committed. True if the next part may follow at once."""
+    now = present()
+    with writing():
+        delivery = mine(work, (PREPARING,))
+        if _blocked(delivery, now):  # paused, disconnected or switched off while a long upload went on
+            return False
+        move(delivery, PUBLISHING, "", now)
+        delivery.lease_until, delivery.sent_at = now + LEASE, now
+    release()
+    outcome: Outcome
+    try:
+        outcome = work.used.provider.publish(work.used.app, work.used.token, draft, work.progress)
+    except PlatformError as error:
+        outcome = error
     except Exception as error:  # a fault of ours after the intent was committed: the post may be out, so look
         log.exception("publishing broke off", extra={"delivery": work.delivery_id})
-        _finish(work, OutcomeUnknown("The console broke off while sending.", type(error).__name__))
-    else:
-        _finish(work, done)
+        outcome = OutcomeUnknown("The console broke off while sending.", type(error).__name__)
+    return _finish(work, outcome, (PUBLISHING, UNCONFIRMED), sent_at=now)
 
 
-def _finish(work: Work, outcome: Published | PlatformError) -> None:
-    """Write down how the call ended, if the delivery is still this worker's."""
+def _finish(work: Work, outcome: Outcome, states: tuple[str, ...], *, sent_at: datetime | None = None) -> bool:
+    """Write down how a step ended, if the delivery is still this worker's. True if the next part may follow at once."""
     now = present()
-    with writing() as session:
-        delivery = session.get(Delivery, work.delivery_id, populate_existing=True)
-        if delivery is None or not _still_fits(delivery, work, outcome):
+    with writing():
+        delivery = locked(work.delivery_id)
+        if delivery is None or not _still_fits(delivery, work, outcome, states, sent_at):
             log.warning("late outcome dropped", extra={"delivery": work.delivery_id})
-            return
+            return False
         if isinstance(outcome, Published):
-            _published(delivery, outcome, now)
+            return published(delivery, outcome, now)
+        if isinstance(outcome, Sent):
+            sent_off(delivery, work, outcome, now)
         else:
-            _refused(delivery, work, outcome, now)
+            refused(delivery, work, outcome, now)
+    return False
 
 
-def _still_fits(delivery: Delivery, work: Work, outcome: Published | PlatformError) -> bool:
-    """Whether an outcome still belongs to the delivery: nobody took it since, or it proves that the post is out."""
-    if delivery.state not in (PUBLISHING, UNCONFIRMED):
-        return False
-    return delivery.fence == work.fence or (isinstance(outcome, Published) and delivery.sent_at == work.sent_at)
+def _still_fits(delivery: Delivery, work: Work, outcome: Outcome, states: tuple[str, ...],
+                sent_at: datetime | None) -> bool:
+    """Whether an outcome still belongs to the delivery: nobody took it since, or it proves that the post is out.
 
-
-def _published(delivery: Delivery, done: Published, now: datetime, *, how: str = "") -> None:
-    delivery.platform_post_id, delivery.permalink, delivery.published_at = done.id, done.permalink, now
-    move(delivery, PUBLISHED, how, now)
-    grant = delivery.account.grant
-    if grant is not None and grant.app.trouble:  # the platform takes this app's posts again
-        platform_apps.clear_flag(grant.app_id)
-        release_app(grant.app, now)
-
-
-def _refused(delivery: Delivery, work: Work, error: PlatformError, now: datetime) -> None:  # one table, read downwards
-    account = delivery.account
-    if isinstance(error, AlreadyPublished):
-        _already(delivery, error, now)
-    elif isinstance(error, OutcomeUnknown):
-        delivery.looks = 0
-        move(delivery, UNCONFIRMED, error.message, now, due_at=now + LOOK_AFTER, code=error.code)
-    elif isinstance(error, RateLimited):
-        _wait(delivery, error, now)
-    elif isinstance(error, TryLater):
-        _try_later(delivery, error, now)
-    elif isinstance(error, NeedsReconnect):
-        again = tokens.refused(work.used, error, now)
-        if again is not None:
-            move(delivery, SCHEDULED, "Waits for a fresh token.", now, due_at=again)
-            return
-        tokens.expire_account(account, error.reason, error.message, now)
-        _hold_for_account(delivery, error.message, now, error.code)
-    elif isinstance(error, PermissionMissing):
-        if error.scopes and account.grant is not None and account.grant.scopes_granted is not None:
-            account.grant.scopes_granted = [one for one in account.grant.scopes_granted if one not in error.scopes]
-        _hold_for_account(delivery, error.message, now, error.code)
-    elif isinstance(error, ConfigurationWrong):
-        _hold_for_app(delivery, error, now)
-    elif isinstance(error, ContentRejected):
-        move(delivery, FAILED, error.message, now, code=error.code)
-    else:
-        move(delivery, FAILED, error.message, now, code=error.code)
-
-
-def _already(delivery: Delivery, error: AlreadyPublished, now: datetime) -> None:
-    """The platform has this text already. Only after an open outcome of ours does that mean: it is this very post."""
-    if not _was_unconfirmed(delivery):
-        move(delivery, FAILED, error.message, now, code=error.code)
-    elif error.post_id:
-        _published(delivery, Published(error.post_id, error.permalink), now, how="It was already published.")
-    else:
-        move(delivery, UNCONFIRMED, f"{error.message} Please look whether it is there, then mark it as published.", now,
-             code=error.code)
-
-
-def _was_unconfirmed(delivery: Delivery) -> bool:
-    return any(event.state == UNCONFIRMED for event in delivery.log)
-
-
-def _wait(delivery: Delivery, error: RateLimited, now: datetime) -> None:
-    until = max(error.until or now + WAIT_UNSTATED, now + timedelta(seconds=1))
-    grant = delivery.account.grant
-    if error.whole_app and grant is not None:
-        grant.app.quiet_until = until
-    else:
-        delivery.account.quiet_until = until
-    name = tokens.connectable(delivery.account.platform).name
-    move(delivery, SCHEDULED, f"{name} asked us to wait, next try {_clock(delivery, until)}.", now, due_at=until,
-         code=error.code)
-
-
-def _try_later(delivery: Delivery, error: PlatformError, now: datetime) -> None:
-    delivery.attempts += 1
-    if delivery.attempts >= MOST_ATTEMPTS:
-        move(delivery, FAILED, f"{error.message} After {MOST_ATTEMPTS} tries we stopped.", now, code=error.code)
-        return
-    at = now + tokens.back_off(delivery.attempts, delivery.id, timedelta(seconds=10))
-    move(delivery, SCHEDULED, f"{error.message} Next try {_clock(delivery, at)}.", now, due_at=at, code=error.code)
-
-
-# ---------------------------------------------------------------- look
-
-
-def _claim_look(delivery_id: str, now: datetime) -> Work | None:
-    """Take an unconfirmed delivery to look for it at the platform."""
-    with writing():
-        delivery = _take(delivery_id, UNCONFIRMED, now)
-        if delivery is None:
-            return None
-        try:
-            used = tokens.access(delivery.account, now)
-        except tokens.Renewed as wait:
-            delivery.due_at, delivery.lease_until = wait.next_try(now), None
-            return None
-        except (NeedsReconnect, ConfigurationWrong) as error:
-            move(delivery, UNCONFIRMED, f"We cannot look whether it is there: {error.message}", now)
-            return None
-        return Work(delivery.id, delivery.fence, used, _draft(delivery), delivery.sent_at or delivery.scheduled_for)
-
-
-def _look(work: Work) -> None:
-    release()
-    try:
-        found: Published | Located | PlatformError = work.used.provider.locate(
-            work.used.app, work.used.token, work.draft, work.sent_at)
-    except PlatformError as error:
-        found = error
-    except Exception:  # a fault of ours; looking may be repeated, but not for ever
-        log.exception("looking broke off", extra={"delivery": work.delivery_id})
-        found = TryLater("The console broke off while looking.")
-    now = present()
-    with writing() as session:
-        delivery = session.get(Delivery, work.delivery_id, populate_existing=True)
-        if delivery is None or delivery.fence != work.fence or delivery.state != UNCONFIRMED:
-            return
-        _looked(delivery, found, work, now)
-
-
-def _looked(delivery: Delivery, found: Published | Located | PlatformError, work: Work, now: datetime) -> None:
-    name = work.used.provider.name
-    if isinstance(found, NeedsReconnect):
-        again = tokens.refused(work.used, found, now)
-        if again is not None and delivery.looks == 0:
-            delivery.looks, delivery.due_at, delivery.lease_until = 1, again, None
-            return
-        if again is None:
-            tokens.expire_account(delivery.account, found.reason, found.message, now)
-    if isinstance(found, Published):
-        _published(delivery, found, now, how=f"{name} has it: we looked.")
-    elif found is Located.CANNOT_LOOK:
-        move(delivery, UNCONFIRMED, f"{name} did not confirm the post and gives us no way to look. Please look there: "
-                                    "only you can say whether it is out.", now)
-    elif delivery.looks + 1 < len(LOOKS):
-        delivery.looks += 1
-        delivery.due_at, delivery.lease_until = now + LOOKS[delivery.looks], None
-    else:
-        looked = f"We looked {len(LOOKS)} times and did not find it."
-        why = found.message if isinstance(found, PlatformError) else looked
-        move(delivery, UNCONFIRMED, f"{why} That is no proof that {name} does not have it. Please look there.", now)
-
-
-# ---------------------------------------------------------------- what a person may decide
-
-
-def _by_person(delivery: Delivery, allowed: tuple[str, ...], doing: str) -> None:
-    """Read a delivery afresh and refuse if its state moved on. Inside `writing()`."""
-    db.session.refresh(delivery)
-    if delivery.state not in allowed or (delivery.state == UNCONFIRMED and delivery.lease_until is not None
-                                         and delivery.lease_until > present()):
-        raise NotPossible(f"This post is {delivery.state} now, so it cannot be {doing}.")
-
-
-def _said(delivery: Delivery, action: str, summary: str) -> None:
-    audit.record(f"delivery.{action}", "delivery", delivery.id, summary, workspace_id=delivery.workspace_id,
-                 name=delivery.account.display_name)
-
-
-def retry(delivery: Delivery, user: User) -> None:
-    """Send a failed or missed delivery now; a held one as soon as its cause is gone. Raises NotPossible."""
-    now = present()
-    with writing():
-        _by_person(delivery, (FAILED, MISSED, HELD), "retried")
-        delivery.scheduled_for, delivery.attempts = now, 0
-        move(delivery, SCHEDULED, f"{actor(user)} asked to try again.", now, due_at=now, by=actor(user))
-        _said(delivery, "retried", "Try again")
-
-
-def reschedule(delivery: Delivery, user: User, wall_time: str) -> None:
-    """Give a delivery another time. Raises NotPossible, or Invalid for the time."""
-    now = present()
-    with writing() as session:
-        _by_person(delivery, (SCHEDULED, FAILED, MISSED, HELD, CANCELLED), "rescheduled")
-        workspace = session.get_one(Workspace, delivery.workspace_id)
-        _, at = wall_and_instant(wall_time, workspace, now)
-        delivery.scheduled_for, delivery.attempts = at, 0
-        delivery.post.state = SCHEDULED  # a cancelled post comes back with its first delivery
-        move(delivery, SCHEDULED, f"{actor(user)} moved it to {exact(at, workspace.time_zone)}.", now, due_at=at,
-             by=actor(user))
-        _said(delivery, "rescheduled", f"Moved to {exact(at, workspace.time_zone)}")
-
-
-def cancel_delivery(delivery: Delivery, user: User) -> None:
-    """Stop a delivery that is not on its way. Raises NotPossible."""
-    now = present()
-    with writing():
-        _by_person(delivery, (SCHEDULED, HELD, FAILED, MISSED), "cancelled")
-        move(delivery, CANCELLED, f"Cancelled by {actor(user)}.", now, by=actor(user))
-        _said(delivery, "cancelled", "Cancelled")
-
-
-def cancel(post: Post, user: User) -> int:
-    """Stop whatever of a post is not on its way. Returns how many; raises NotPossible if none could be."""
-    now = present()
-    with writing() as session:
-        session.refresh(post, ["deliveries"])
-        stopped = [one for one in post.deliveries if one.state in (SCHEDULED, HELD, FAILED, MISSED)]
-        if not stopped:
-            raise NotPossible("Nothing of this post can be cancelled any more.")
-        for delivery in stopped:
-            move(delivery, CANCELLED, f"Cancelled by {actor(user)}.", now, by=actor(user))
-        if all(one.state == CANCELLED for one in post.deliveries):
-            post.state = CANCELLED
-        audit.record("post.cancelled", "post", post.id, "Cancelled", workspace_id=post.workspace_id,
-                     name=post.text[:60])
-    return len(stopped)
-
-
-def check_again(delivery: Delivery, user: User) -> None:
-    """Look for an unconfirmed delivery once more. Raises NotPossible."""
-    now = present()
-    with writing():
-        _by_person(delivery, (UNCONFIRMED,), "looked for")
-        delivery.looks = 0
-        move(delivery, UNCONFIRMED, "We look whether it is there.", now, due_at=now, by=actor(user))
-
-
-def mark_published(delivery: Delivery, user: User) -> None:
-    """A person saw it on the platform. Raises NotPossible."""
-    now = present()
-    with writing():
-        _by_person(delivery, (UNCONFIRMED,), "marked as published")
-        delivery.confirmed_by, delivery.published_at = actor(user), delivery.sent_at or now
-        move(delivery, PUBLISHED, f"Confirmed by {actor(user)}.", now, by=actor(user))
-        _said(delivery, "confirmed", "Marked as published")
-
-
-def publish_again(delivery: Delivery, user: User) -> None:
-    """A person says that it is not there and wants it sent once more. Raises NotPossible."""
-    now = present()
-    with writing():
-        _by_person(delivery, (UNCONFIRMED,), "sent again")
-        delivery.scheduled_for = now
-        move(delivery, SCHEDULED, f"{actor(user)} looked, did not find it, and sends it again.", now, due_at=now,
-             by=actor(user))
-        _said(delivery, "sent_again", "Published again after an unconfirmed try")
-
+    Such a proof counts wherever the delivery was put meanwhile, as long as nothing was sent since and this part was not
+    found otherwise: else it would go out once more.
+    """
+    if isinstance(outcome, Published | Sent) and sent_at is not None and delivery.sent_at == sent_at:
+        return delivery.state not in (PUBLISHED, SENT) and len(delivery.parts) == work.draft.part
+    return delivery.state in states and delivery.fence == work.fence

@@ -7,7 +7,7 @@ pair is committed before anyone uses it. What is not a definite "no" never ends 
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from flask import current_app
@@ -112,7 +112,9 @@ def read(grant: Grant) -> TokenSet:
         raise Unreadable("the tokens were erased")
     where = ("grant", grant.workspace_id, grant.id, str(grant.version))
     refresh = _vault().open(grant.refresh_sealed, "refresh", *where) if grant.refresh_sealed else None
-    return TokenSet(_vault().open(grant.access_sealed, "access", *where), refresh)
+    life = (grant.refresh_expires_at - grant.granted_at).total_seconds() if grant.refresh_expires_at else None
+    return TokenSet(_vault().open(grant.access_sealed, "access", *where), refresh,
+                    refresh_expires_in=int(life) if life is not None else None)
 
 
 def store_own(account: Account, token: str | None) -> None:
@@ -181,8 +183,8 @@ def access(account: Account, now: datetime) -> Access:
     grant = account.grant
     if account.state == DISCONNECTED or grant is None or grant.access_sealed is None:
         raise NeedsReconnect("This profile is not connected any more. Connect it again.", reason=account.reason)
-    provider, facts = connectable(account.platform), app_facts(grant.app)
-    if provider.account_outlives_grant and account.own_token_sealed is None:
+    provider, facts = connectable(account.platform), _as_granted(app_facts(grant.app), grant)
+    if provider.account_outlives_grant_of(grant.app.mode) and account.own_token_sealed is None:
         raise NeedsReconnect("The stored token is not this profile's own. Connect it again.", reason=PERMISSION_MISSING)
     try:
         if account.own_token_sealed is not None:
@@ -193,6 +195,13 @@ def access(account: Account, now: datetime) -> Access:
     except Unreadable:
         raise NeedsReconnect("The stored token cannot be opened with the keys of this server. Connect the profile "
                              "again.", reason=APP_CHANGED) from None
+
+
+def _as_granted(facts: App, grant: Grant) -> App:
+    """The app with the scopes that this person gave, where the platform told: what a call may count on."""
+    if grant.scopes_granted is None:
+        return facts
+    return replace(facts, scopes=provider_of(grant.platform).scope_separator.join(grant.scopes_granted))
 
 
 def app_facts(app: PlatformApp) -> App:

@@ -29,13 +29,16 @@ from .extensions import db
 log = logging.getLogger("socialconsole.workers")
 
 TICKER_KEY = "socialconsole:ticker"
-QUEUES = {"deliver": "publish", "refresh": "refresh", "sync": "refresh", "tidy": "refresh"}
+QUEUES = {"deliver": "publish", "upload": "uploads",
+          **dict.fromkeys(("refresh", "sync", "tidy", "clean"), "refresh")}
 JOBS = {kind: f"socialconsole.jobs.{kind}" for kind in QUEUES}
 PERIOD = 0.5  # seconds between two beats
 SETTLE_EVERY = 5.0  # seconds
+CLEAN_EVERY = 3600.0  # seconds
 COMPLAIN_EVERY = 60.0  # seconds between two log lines about the same trouble
 # Far above what a job's calls can take: no alarm may fall between an answer and its commit.
 JOB_SECONDS = 600
+UPLOAD_SECONDS = 12 * 3600  # a gigabyte over a slow line
 KEEP_FAILED_SECONDS = 86_400
 
 
@@ -91,13 +94,19 @@ def queue(client: redis.Redis, name: str) -> Queue:
 def enqueue(client: redis.Redis, kind: str, ids: list[str]) -> None:
     """Wake a worker for these rows. Raises redis.RedisError if the store is away; the ticker rings again anyway."""
     queue(client, QUEUES[kind]).enqueue_call(
-        JOBS[kind], args=(ids,), timeout=JOB_SECONDS, result_ttl=0, failure_ttl=KEEP_FAILED_SECONDS,
-        description=f"{kind} {len(ids)}", at_front=False)
+        JOBS[kind], args=(ids,), timeout=UPLOAD_SECONDS if kind == "upload" else JOB_SECONDS, result_ttl=0,
+        failure_ttl=KEEP_FAILED_SECONDS, description=f"{kind} {len(ids)}", at_front=False)
 
 
-def queue_order(number: int) -> tuple[str, str]:
-    """What a worker listens to first: the odd ones to publishing, the even ones to renewing."""
-    return ("publish", "refresh") if number % 2 else ("refresh", "publish")
+def queue_order(number: int, of: int = 2) -> tuple[str, ...]:
+    """What a worker listens to first: the odd ones to publishing, the even ones to renewing.
+
+    Long uploads come last and only to the even ones (or to a worker that is alone), so that one that takes an hour
+    never keeps a short post or a renewal waiting.
+    """
+    if of == 1:
+        return "publish", "refresh", "uploads"
+    return ("publish", "refresh") if number % 2 else ("refresh", "publish", "uploads")
 
 
 def run_worker(app: Flask, number: int) -> int:
@@ -110,9 +119,10 @@ def run_worker(app: Flask, number: int) -> int:
     client = store.connect(config, blocking=True)
     try:
         worker = ConsoleWorker(
-            [queue(client, each) for each in queue_order(number)], name=f"{number}-{os.getpid()}-{time.time_ns()}",
-            connection=client, job_class=SafeJob, serializer=JSONSerializer, worker_ttl=20, job_monitoring_interval=5,
-            maintenance_interval=60, log_job_description=False)
+            [queue(client, each) for each in queue_order(number, config.workers)],
+            name=f"{number}-{os.getpid()}-{time.time_ns()}", connection=client, job_class=SafeJob,
+            serializer=JSONSerializer, worker_ttl=20, job_monitoring_interval=5, maintenance_interval=60,
+            log_job_description=False)
         worker.log_result_lifespan = False
         worker.work(logging_level="WARNING")
     except redis.RedisError as error:
@@ -127,7 +137,7 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
     client = store.connect(app.extensions["config"])
     ring = partial(enqueue, client)
     complain = Complaints()
-    due, settle_due = time.monotonic(), 0.0
+    due, settle_due, clean_due = time.monotonic(), 0.0, time.monotonic() + SETTLE_EVERY
     while not stop.is_set():
         began = time.monotonic()
         complain.about("the store", lambda: client.set(TICKER_KEY, time.time()))
@@ -135,6 +145,9 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
         if began >= settle_due:
             settle_due = began + SETTLE_EVERY
             complain.about("settling", lambda: _beat(app, ring, heartbeat.settle))
+        if began >= clean_due:
+            clean_due = began + CLEAN_EVERY
+            complain.about("cleaning", lambda: ring("clean", ["media"]))
         # The next beat counts from when this one was due, so that the period is kept; after a long halt it starts anew.
         due = max(due + PERIOD, time.monotonic())
         stop.wait(max(0.0, due - time.monotonic()))

@@ -140,9 +140,13 @@ def test_a_stopped_worker_ends_the_job_at_hand_first(
     assert (tmp_path / "done").exists()
 
 
-def test_odd_workers_publish_first_and_even_ones_renew_first() -> None:
+def test_odd_workers_publish_first_and_even_ones_renew_first_and_take_long_uploads() -> None:
     assert workers.queue_order(1) == ("publish", "refresh")
-    assert workers.queue_order(2) == ("refresh", "publish")
+    assert workers.queue_order(2) == ("refresh", "publish", "uploads")
+
+
+def test_a_worker_that_is_alone_does_everything() -> None:
+    assert workers.queue_order(1, of=1) == ("publish", "refresh", "uploads")
 
 
 def test_a_worker_without_a_store_ends_instead_of_waiting_for_ever(config: Config, work: Callable[..., int]) -> None:

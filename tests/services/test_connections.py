@@ -208,7 +208,7 @@ def test_a_platform_that_is_off_cannot_be_connected(world, platform):
         world.app.is_on = False
     with pytest.raises(connections.NotOffered):
         begin(world)
-    assert connections.offers() == []
+    assert connections.offers(world.workspace) == []
 
 
 def test_the_same_profile_in_two_workspaces_is_two_accounts(world, platform):
@@ -424,3 +424,40 @@ def test_an_attempt_is_shown_only_to_its_person_in_its_workspace(world, platform
         with pytest.raises(Exception, match="404"):
             connections.attempt(workspace, attempt.id, user)
     assert attempt.state != FINISHED and PROFILE.platform_user_id == "42"
+
+
+class TestWhyAConsentIsAskedForOnceMore:
+    @pytest.fixture
+    def asked(self, monkeypatch) -> list[object]:
+        seen: list[object] = []
+        x = type(PROVIDERS["twitter"])
+
+        def noted(self, app, again):
+            seen.append(again)
+            return {}
+
+        monkeypatch.setattr(x, "authorize_parameters", noted)
+        return seen
+
+    def begin(self, world, account=None):
+        return connections.begin(world.app, world.workspace, world.alice, world.login, "b" * 43, account=account)
+
+    def test_the_first_one_is_plain(self, world, platform, asked):
+        self.begin(world)
+        assert asked == [""]
+
+    def test_another_account_of_the_platform(self, world, platform, account, asked):
+        self.begin(world)
+        assert asked == ["another"]
+
+    def test_a_permission_was_declined(self, world, platform, account, asked):
+        with writing():
+            account.grant.scopes_granted = ["tweet.read", "users.read"]
+        self.begin(world, account)
+        assert asked == ["declined"]
+
+    def test_the_time_to_read_data_is_over(self, world, platform, account, asked, clock):
+        with writing():
+            account.meta = {"token_data_access_expires_at": int(clock().timestamp()) - 5}
+        self.begin(world, account)
+        assert asked == ["data_access"]

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from socialconsole import deliveries, heartbeat, platform_apps, posts, publishing, tokens
+from socialconsole import decisions, deliveries, heartbeat, outcomes, platform_apps, posts, publishing, tokens
 from socialconsole.database import writing
+from socialconsole.drafts import Content
 from socialconsole.errors import (
     AlreadyPublished,
     ConfigurationWrong,
@@ -33,6 +34,7 @@ from socialconsole.models import (
     Grant,
 )
 from socialconsole.providers.base import Located, Published
+from socialconsole.text_links import first_link
 
 
 def now_is(delivery: Delivery) -> Delivery:
@@ -112,7 +114,7 @@ def test_a_passing_fault_is_tried_again_with_pauses_and_not_for_ever(post, platf
         pauses.append(now_is(delivery).due_at - clock())
         clock.at = now_is(delivery).due_at
         publishing.deliver(delivery.id)
-    assert now_is(delivery).state == FAILED and platform.times("publish") == publishing.MOST_ATTEMPTS
+    assert now_is(delivery).state == FAILED and platform.times("publish") == outcomes.MOST_ATTEMPTS
     assert pauses[1:] == sorted(pauses[1:]) and pauses[1] > timedelta(seconds=10)
 
 
@@ -214,7 +216,7 @@ class TestALateAnswer:
         delivery = post()
 
         def decide():
-            publishing.mark_published(db.session.get_one(Delivery, delivery.id), world.alice)
+            decisions.mark_published(db.session.get_one(Delivery, delivery.id), world.alice)
 
         late = self.deliver(delivery, platform, clock, ContentRejected("No."), decide)
         assert (late.state, late.confirmed_by) == (PUBLISHED, "alice@example.com")
@@ -330,27 +332,27 @@ class TestAPersonDecides:
         return now_is(delivery)
 
     def test_mark_as_published_keeps_who_said_so(self, open_question, world):
-        publishing.mark_published(open_question, world.alice)
+        decisions.mark_published(open_question, world.alice)
         assert (now_is(open_question).state, now_is(open_question).confirmed_by) == (PUBLISHED, "alice@example.com")
 
     def test_publish_again_sends_once_more(self, open_question, world, platform):
-        publishing.publish_again(open_question, world.alice)
+        decisions.publish_again(open_question, world.alice)
         publishing.deliver(open_question.id)
         assert now_is(open_question).state == PUBLISHED and platform.times("publish") == 2
 
     def test_sent_again_and_refused_as_a_duplicate_means_it_was_there(self, open_question, world, platform):
         platform.says("publish", AlreadyPublished("LinkedIn has it.", post_id="urn:1"))
-        publishing.publish_again(open_question, world.alice)
+        decisions.publish_again(open_question, world.alice)
         publishing.deliver(open_question.id)
         assert (now_is(open_question).state, now_is(open_question).platform_post_id) == (PUBLISHED, "urn:1")
 
     def test_check_again_looks_once_more(self, open_question, world, platform, clock):
         platform.says("locate", Published("905"))
-        publishing.check_again(open_question, world.alice)
+        decisions.check_again(open_question, world.alice)
         publishing.deliver(open_question.id)
         assert now_is(open_question).platform_post_id == "905"
 
-    @pytest.mark.parametrize("deed", [publishing.retry, publishing.cancel_delivery])
+    @pytest.mark.parametrize("deed", [decisions.retry, decisions.cancel_delivery])
     def test_an_open_question_is_neither_retried_nor_cancelled(self, open_question, world, deed):
         with pytest.raises(posts.NotPossible):
             deed(open_question, world.alice)
@@ -360,12 +362,12 @@ def test_what_is_published_cannot_be_cancelled(post, world):
     delivery = post()
     publishing.deliver(delivery.id)
     with pytest.raises(posts.NotPossible, match="published"):
-        publishing.cancel_delivery(now_is(delivery), world.alice)
+        decisions.cancel_delivery(now_is(delivery), world.alice)
 
 
 def test_a_cancelled_post_does_not_go_out(post, world, platform, clock):
     delivery = post(minutes=1)
-    publishing.cancel(delivery.post, world.alice)
+    decisions.cancel(delivery.post, world.alice)
     clock.ahead(minutes=2)
     publishing.deliver(delivery.id)
     assert now_is(delivery).state == CANCELLED and not platform.asked
@@ -375,7 +377,7 @@ def test_a_failed_post_can_be_retried(post, world, platform):
     delivery = post()
     platform.says("publish", ContentRejected("No."), Published("906"))
     publishing.deliver(delivery.id)
-    publishing.retry(now_is(delivery), world.alice)
+    decisions.retry(now_is(delivery), world.alice)
     publishing.deliver(delivery.id)
     assert now_is(delivery).state == PUBLISHED
 
@@ -396,8 +398,8 @@ class TestScheduling:
 
     def write(self, world, account, **changes):
         said = {"text": "Hello", "account_ids": [account.id], "when": "now", "wall_time": "", "nonce": "n"} | changes
-        return posts.schedule(world.workspace, world.alice, said["text"], said["account_ids"], when=said["when"],
-                              wall_time=said["wall_time"], nonce=said["nonce"])
+        return posts.schedule(world.workspace, world.alice, Content(said["text"]), said["account_ids"],
+                              when=said["when"], wall_time=said["wall_time"], nonce=said["nonce"])
 
     def test_a_form_sent_twice_makes_one_post(self, world, account):
         assert self.write(world, account).id == self.write(world, account, text="Hello again").id
@@ -421,7 +423,7 @@ class TestScheduling:
 
     def test_another_workspace_cannot_write_to_the_account(self, world, account):
         with pytest.raises(posts.Invalid):
-            posts.schedule(world.other, world.alice, "Hi", [account.id], when="now", wall_time="", nonce="x")
+            posts.schedule(world.other, world.alice, Content("Hi"), [account.id], when="now", wall_time="", nonce="x")
 
     def test_a_link_is_found_without_the_full_stop_behind_it(self):
-        assert posts.first_link("Read https://example.com/a, then (https://b.example).") == "https://example.com/a"
+        assert first_link("Read https://example.com/a, then (https://b.example).") == "https://example.com/a"
