@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from flask import abort
 from sqlalchemy import select
@@ -23,11 +23,12 @@ from .models import (
 )
 from .outside import now as present
 from .providers import provider as provider_of
-from .providers.base import Provider, Renewal, Scope, TokenSet
+from .providers.base import Renewal, Scope, TokenSet
 from .providers.oauth2 import connectable
 from .times import span
 
 EXPIRING_WITHIN = timedelta(days=14)
+DATA_ACCESS = ("data_access_expires_at", "token_data_access_expires_at")  # in a profile's meta, seconds since 1970
 
 GRANTED_WORD, MISSING_WORD, UNKNOWN_WORD = "granted", "missing", "unknown"
 
@@ -110,10 +111,20 @@ def scopes(found: Account) -> list[ScopeAnswer]:
             for scope in wanted_scopes(found)]
 
 
-def missing_to_publish(provider: Provider, mode: str, granted: Sequence[str] | None) -> tuple[str, ...]:
-    """The scopes without which this account cannot publish; nothing is missing where the platform did not tell."""
-    needed = provider.publish_needs.get(mode, provider.publish_needs.get("", ()))
+def missing_of(needed: Sequence[str], granted: Sequence[str] | None) -> tuple[str, ...]:
+    """Those of the scopes that were not given; none where the platform did not tell."""
     return () if granted is None else tuple(name for name in needed if name not in granted)
+
+
+def missing_to_publish(found: Account) -> tuple[str, ...]:
+    """The scopes without which an account cannot publish at all."""
+    grant = found.grant
+    if grant is None:
+        return ()
+    provider, mode = provider_of(found.platform), grant.app.mode
+    lacking = missing_of(provider.needs_to_publish(mode, found.kind), grant.scopes_granted)
+    formats = [missing_of(one.needs, grant.scopes_granted) for one in provider.formats_of(mode, found.kind)]
+    return lacking or (formats[0] if formats and all(formats) else ())
 
 
 def abilities(found: Account) -> list[Ability]:
@@ -122,7 +133,7 @@ def abilities(found: Account) -> list[Ability]:
     if grant is None:
         return []
     provider, mode = provider_of(found.platform), grant.app.mode
-    missing = missing_to_publish(provider, mode, grant.scopes_granted)
+    missing = missing_to_publish(found)
     result = [Ability("publish", "Publish", not missing, missing)]
     for feature in provider.features_of(mode):
         if feature.slug not in grant.app.features:
@@ -178,6 +189,29 @@ def status(found: Account, now: datetime) -> Status:
         return Status("expiring", f"Expires in {span(ends - now)}",
                       f"{name} lets the console renew only with you. Reconnect before then and nothing stops.", ends)
     return Status("active", "Active", until=ends)
+
+
+def notice(found: Account, now: datetime) -> str:
+    """What the platform said about this profile that its person should know; empty where there is nothing."""
+    said = found.meta.get("notice")
+    if isinstance(said, str) and said:
+        return said
+    at = data_access_ends(found, now)
+    if at is not None:
+        when = "ran out" if at <= now else f"ends on {at.day} {at:%b %Y}"
+        return (f"{provider_of(found.platform).name} counts a permission as unused after 90 days: access to data "
+                f"{when}. Reconnect renews it; publishing may go on meanwhile.")
+    return ""
+
+
+def data_access_ends(found: Account, now: datetime) -> datetime | None:
+    """When the platform stops giving data about a profile, if that is over or near; else None."""
+    for key in DATA_ACCESS:
+        ends = found.meta.get(key)
+        if isinstance(ends, int) and not isinstance(ends, bool) and 0 < ends < 2**40:
+            at = datetime.fromtimestamp(ends, UTC)
+            return at if at - now <= EXPIRING_WITHIN else None
+    return None
 
 
 def history(found: Account, limit: int = 20) -> list[AuditEvent]:

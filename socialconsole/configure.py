@@ -5,20 +5,33 @@ the app: what the old one minted is dead from the same commit on, and its tokens
 to a host that did not mint it.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from . import audit, configure_checks, deliveries, platform_apps, tokens
 from .configure_checks import Settings
 from .database import writing
 from .errors import APP_CHANGED
 from .extensions import db
-from .models import DEAD, FAILED, GRANTED, STARTED, ConnectionAttempt, Grant, PlatformApp, User, new_id
-from .platform_apps import SUBJECT
+from .models import (
+    DEAD,
+    FAILED,
+    GRANTED,
+    STARTED,
+    Account,
+    ConnectionAttempt,
+    Grant,
+    PlatformApp,
+    User,
+    Workspace,
+    new_id,
+)
+from .platform_apps import SUBJECT, Row
 from .providers import provider as provider_of
 from .providers.base import Provider
 from .providers.shapes import clean
@@ -26,7 +39,7 @@ from .providers.shapes import clean
 LABELS = {
     "mode": "kind of use", "client_id": "client ID", "api_version": "API version",
     "callback_override": "callback override", "scope_override": "scopes", "features": "features",
-    "options": "further values",
+    "options": "further values", "name": "name", "workspace_ids": "workspaces",
 }
 
 
@@ -70,16 +83,16 @@ class Saved:
 # ---------------------------------------------------------------- save
 
 
-def save(platform: str, values: Mapping[str, Any], user: User, now: datetime, *, confirm: bool = False,
+def save(segment: str, values: Mapping[str, Any], user: User, now: datetime, *, confirm: bool = False,
          complete: bool = False) -> Saved:
     """Check and store what the admin typed. `complete`: refuse unless id and secret are there, for turning on.
 
     Raises Invalid, Stale, and NeedsConfirmation until `confirm` is given. Saving the same values again does nothing.
     """
-    provider = provider_of(platform)
+    provider = platform_apps.provider_at(segment)
     with writing():
-        app = platform_apps.app_of(platform)
-        typed, errors = configure_checks.read(provider, values, platform_apps.callback_url(platform), now.date())
+        app = platform_apps.at(segment)
+        typed, errors = configure_checks.read(provider, values, platform_apps.callback_url(segment), now.date())
         found = _against_stored(provider, app, typed, complete)
         errors = {field: sentence for field, sentence in (found | errors).items() if sentence}
         if errors:
@@ -91,11 +104,15 @@ def save(platform: str, values: Mapping[str, Any], user: User, now: datetime, *,
 
 def _against_stored(provider: Provider, app: PlatformApp | None, typed: Settings, complete: bool) -> dict[str, str]:
     """Slips that only show beside what is stored."""
+    others = [other for other in platform_apps.apps_of(provider.slug) if app is None or other.id != app.id]
     id_label, secret_label = provider.client_id_label, provider.client_secret_label
     has_secret = bool(typed.client_secret or (app and app.secret_sealed))
     errors = {
         "mode": configure_checks.mode_error(provider, typed.mode, bool(app and app.is_on)),
         "callback_override": _alias_problem(app, typed.callback_override),
+        "client_id": _same_app_problem(provider, others, typed),
+        "name": _name_problem(provider, others, typed.name),
+        "workspace_ids": _workspaces_problem(typed.workspace_ids),
     }
     if not typed.client_id and (complete or typed.client_secret or (app and app.client_id)):
         errors["client_id"] = f"Type the {id_label}. To stop using {provider.name}, turn it off."
@@ -120,6 +137,29 @@ def _sandbox_problem(provider: Provider, app: PlatformApp, typed: Settings) -> s
         return ("This client ID is the sandbox's, and a real secret never goes there. Type both values of the real "
                 "app, or press “Use the sandbox” to take its present secret.")
     return ""
+
+
+def _same_app_problem(provider: Provider, others: list[PlatformApp], typed: Settings) -> str:
+    """One app at the platform is one app here; and what one is for shuts out what the other is for."""
+    same = next((other for other in others if typed.client_id and other.client_id == typed.client_id), None)
+    if same is None:
+        return ""
+    saved_as = f"This {provider.client_id_label} is saved for “{platform_apps.label_of(same)}” already."
+    if same.mode != typed.mode:
+        return f"{saved_as} {provider.name} wants an app of its own for each kind of use. Make another one there."
+    return f"{saved_as} Change it there, or type that of another app."
+
+
+def _name_problem(provider: Provider, others: list[PlatformApp], name: str) -> str:
+    taken = {platform_apps.label_of(other).casefold() for other in others}
+    if name and name.casefold() in taken:
+        return f"Another app of {provider.name} goes by this name. Choose one that people can tell apart."
+    return ""
+
+
+def _workspaces_problem(chosen: tuple[str, ...]) -> str:
+    known = set(db.session.scalars(select(Workspace.id).where(Workspace.id.in_(chosen)))) if chosen else set()
+    return "" if set(chosen) <= known else "A ticked workspace is not there any more. Look at the list again."
 
 
 def _alias_problem(app: PlatformApp | None, callback: str) -> str:
@@ -147,7 +187,7 @@ def store(provider: Provider, app: PlatformApp | None, typed: Settings, is_sandb
            confirm: bool) -> Saved:
     """Write the checked values and what follows from them. Inside `writing()`."""
     if app is None:
-        app = _first_app(provider, now)
+        app = _new_app(provider, provider.slug, now)
     ended = _new_generation(provider, app, typed.client_id, is_sandbox, now, confirm)
     before = stored_settings(app)
     changed = _names(before, typed)
@@ -162,15 +202,15 @@ def store(provider: Provider, app: PlatformApp | None, typed: Settings, is_sandb
         app.callback_saved = platform_apps.callback_url(app)
         words += [] if app.version == 0 or "callback override" in words else ["callback"]
     if words:
-        _record(provider, app, words, {name: _shown(getattr(before, name)) for name in changed}, replaced, now)
+        _record(app, words, {name: _shown(getattr(before, name)) for name in changed}, replaced, now)
     if replaced or "client_id" in changed or "mode" in changed or ended:
         _repaired(app, now)
     return Saved(app, tuple(words), ended)
 
 
-def _first_app(provider: Provider, now: datetime) -> PlatformApp:
-    """The row of a platform's first app, whose callback segment is the platform's own name."""
-    app = PlatformApp(id=new_id("app"), platform=provider.slug, segment=provider.slug, version=0, secret_version=0,
+def _new_app(provider: Provider, segment: str, now: datetime) -> PlatformApp:
+    """The row of an app; the callback segment of a platform's first one is the platform's own name."""
+    app = PlatformApp(id=new_id("app"), platform=provider.slug, segment=segment, version=0, secret_version=0,
                       created_at=now, updated_at=now)
     db.session.add(app)
     db.session.flush()  # fills in the defaults of the other columns
@@ -180,7 +220,7 @@ def _first_app(provider: Provider, now: datetime) -> PlatformApp:
 def stored_settings(app: PlatformApp) -> Settings:
     """The stored values in the shape of a form; never the secret."""
     return Settings(app.mode, app.client_id, "", app.api_version, app.callback_override, app.scope_override,
-                    tuple(app.features), dict(app.options))
+                    tuple(app.features), dict(app.options), app.name, tuple(app.workspace_ids))
 
 
 def _names(stored: Settings, typed: Settings) -> list[str]:
@@ -224,20 +264,20 @@ def _set_secret(app: PlatformApp, typed: Settings, user: User, now: datetime) ->
     return True
 
 
-def _record(provider: Provider, app: PlatformApp, words: list[str], before: dict[str, str], replaced: bool,
+def _record(app: PlatformApp, words: list[str], before: dict[str, str], replaced: bool,
             now: datetime) -> None:
     """Raise the version and write into the history what changed; of a secret only that it did."""
-    first = app.version == 0
+    first, name = app.version == 0, platform_apps.title(app)
     app.version += 1
     app.updated_at = now
     after = {name: _shown(getattr(stored_settings(app), name)) for name in before}
     summary = "Saved for the first time: " if first else "Changed "
     rest = [word for word in words if word != "client secret"] if replaced and not first else words
     if rest:
-        audit.record("platform.saved", SUBJECT, app.id, summary + ", ".join(rest), name=provider.name, before=before,
+        audit.record("platform.saved", SUBJECT, app.id, summary + ", ".join(rest), name=name, before=before,
                      after=after)
     if replaced and not first:
-        audit.record("platform.secret_replaced", SUBJECT, app.id, "Replaced the client secret", name=provider.name)
+        audit.record("platform.secret_replaced", SUBJECT, app.id, "Replaced the client secret", name=name)
 
 
 def _repaired(app: PlatformApp, now: datetime) -> None:
@@ -268,7 +308,7 @@ def _new_generation(provider: Provider, app: PlatformApp, client_id: str, is_san
         attempt.error = f"The app at {provider.name} was replaced meanwhile. Nothing was connected. Connect again."
         attempt.verifier_sealed = attempt.consent_sealed = None
     what = f"Another app: {_profiles(count)} to be reconnected" if count else "Another app; no profile hung on it"
-    audit.record("platform.replaced", SUBJECT, app.id, what, name=provider.name, generation=app.generation,
+    audit.record("platform.replaced", SUBJECT, app.id, what, name=platform_apps.title(app), generation=app.generation,
                  profiles=count)
     return count
 
@@ -315,29 +355,91 @@ def _profiles(count: int) -> str:
 # ---------------------------------------------------------------- on and off
 
 
-def turn_on(platform: str, now: datetime) -> PlatformApp:
-    """Offer the platform to tenants and let go what was held. Raises NotPossible with the reason."""
-    provider = provider_of(platform)
+def turn_on(segment: str, now: datetime) -> PlatformApp:
+    """Offer an app to tenants and let go what was held. Raises NotPossible with the reason."""
+    provider = platform_apps.provider_at(segment)
     with writing():
-        app = platform_apps.app_of(platform)
+        app = platform_apps.at(segment)
         why_not = platform_apps.why_not_on(provider, app)
         if why_not or app is None:
             raise NotPossible(why_not)
         if not app.is_on:
             app.is_on, app.updated_at = True, now
             released = deliveries.release_platform(app, now)
-            audit.record("platform.turned_on", SUBJECT, app.id, "Turned on", name=provider.name, released=released)
+            audit.record("platform.turned_on", SUBJECT, app.id, "Turned on", name=platform_apps.title(app),
+                         released=released)
         return app
 
 
-def turn_off(platform: str, now: datetime) -> PlatformApp | None:
-    """Take the platform away from tenants. Accounts stay and are kept alive, their posts are held."""
-    provider = provider_of(platform)
+def turn_off(segment: str, now: datetime) -> PlatformApp | None:
+    """Take an app away from tenants. Accounts stay and are kept alive, their posts are held."""
+    provider = platform_apps.provider_at(segment)
     with writing():
-        app = platform_apps.app_of(platform)
+        app = platform_apps.at(segment)
         if app is not None and app.is_on:
             app.is_on, app.updated_at = False, now
             held = deliveries.hold_platform(
                 app, f"{provider.name} is turned off in this console. It goes out when it is turned on again.", now)
-            audit.record("platform.turned_off", SUBJECT, app.id, "Turned off", name=provider.name, held=held)
+            audit.record("platform.turned_off", SUBJECT, app.id, "Turned off", name=platform_apps.title(app),
+                         held=held)
         return app
+
+
+# ---------------------------------------------------------------- several apps of a platform
+
+
+def add_app(platform: str, now: datetime) -> PlatformApp:
+    """Make room for one more app of a platform, with an address of its own. Raises NotPossible.
+
+    One that was made and never filled in is given again.
+    """
+    provider = provider_of(platform)
+    with writing():
+        apps = platform_apps.apps_of(platform)
+        if not apps or not apps[0].is_saved:
+            raise NotPossible(f"Save the first app of {provider.name} before you add another one.")
+        unused = next((app for app in apps[1:] if app.version == 0), None)
+        if unused is not None:
+            return unused
+        app = _new_app(provider, _free_segment(platform), now)
+        start = configure_checks.first_settings(provider, {other.mode for other in apps})
+        app.mode, app.features = start.mode, list(start.features)
+        audit.record("platform.app_added", SUBJECT, app.id, "Added another app", name=provider.name)
+        return app
+
+
+def _free_segment(platform: str) -> str:
+    """The next number that no app stands under, nor any alias."""
+    return next(segment for segment in (f"{platform}-{number}" for number in itertools.count(2))
+                if platform_apps.by_segment(segment) is None)
+
+
+def remove_app(segment: str, now: datetime) -> str:
+    """Forget a further app that is off and that nothing hangs on. Returns what it was called. Raises NotPossible."""
+    with writing() as session:
+        app = platform_apps.at(segment)
+        if app is None:
+            raise NotPossible("This app is removed already.")
+        row, name = platform_apps.row(segment, now), platform_apps.title(app)
+        waits = session.scalar(select(ConnectionAttempt.id).where(
+            ConnectionAttempt.app_id == app.id, ConnectionAttempt.state.in_((STARTED, GRANTED))).limit(1))
+        if not row.can_be_removed or waits:
+            raise NotPossible(_why_it_stays(row, name))
+        grants = select(Grant.id).where(Grant.app_id == app.id)
+        session.execute(update(Account).where(Account.grant_id.in_(grants)).values(grant_id=None))
+        for table in (Grant, ConnectionAttempt):
+            session.execute(delete(table).where(table.app_id == app.id))
+        audit.record("platform.app_removed", SUBJECT, app.id, "Removed", name=name)
+        session.delete(app)
+        return name
+
+
+def _why_it_stays(row: Row, name: str) -> str:
+    if not row.is_further:
+        return f"{row.provider.name} keeps its first app. Turn it off to stop using it."
+    if row.is_on:
+        return f"{name} is on. Turn it off first."
+    if row.accounts:
+        hang = "1 profile hangs on it" if row.accounts == 1 else f"{row.accounts} profiles hang on it"
+        return f"{hang}. Disconnect first, or reconnect through another app."
+    return f"Somebody is connecting through {name} right now. Try again in half an hour."

@@ -5,7 +5,7 @@ connection tells.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -17,6 +17,9 @@ from .providers.base import ApiVersion, Provider
 from .providers.shapes import clean
 
 LONGEST_ID, LONGEST_SECRET, LONGEST_CALLBACK, LONGEST_SCOPES, LONGEST_OPTION = 300, 500, 500, 2000, 200
+LONGEST_NAME, LONGEST_PROOF = 60, 4096
+PROOF_FILE, PROOF_TEXT = "verification_file", "verification_text"
+SOME = "some"  # only ticked workspaces, not all
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OPTION = "option_"  # starts the field names of a platform's further values
 
@@ -33,6 +36,8 @@ class Settings:
     scope_override: str = ""
     features: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    workspace_ids: tuple[str, ...] = ()  # none: all
 
 
 def read(provider: Provider, values: Mapping[str, Any], computed: str, today: date) -> tuple[Settings, dict[str, str]]:
@@ -49,23 +54,63 @@ def read(provider: Provider, values: Mapping[str, Any], computed: str, today: da
         callback_override=_callback(_text(values, "callback_override").strip(), computed),
         scope_override=_scopes(_text(values, "scope_override")),
         features=known_features(provider, mode, values.get("features") or ()),
-        options={option.name: clean(_text(values, OPTION + option.name)) for option in provider.options},
+        options={name: clean(_text(values, OPTION + name)) for name in option_names(provider)},
+        name=" ".join(_text(values, "name").split()),
+        workspace_ids=chosen_workspaces(values),
     )
     errors = _shape_errors(provider, typed)
     checks = {
         "api_version": version_problem(provider, typed.api_version, today),
         "callback_override": callback_problem(provider, typed.callback_override),
-        "scope_override": scopes_problem(typed.scope_override),
+        "scope_override": scopes_problem(provider, typed),
+        "name": "" if len(typed.name) <= LONGEST_NAME else f"A name has at most {LONGEST_NAME} characters.",
+        "workspace_ids": _untouched_workspaces(values),
+        **{OPTION + name: sentence for name, sentence in proof_problems(provider, typed.options).items()},
     }
     errors.update({name: sentence for name, sentence in checks.items() if sentence})
     errors.update({OPTION + name: "This is longer than such a value can be. Copy it again from the portal."
-                   for name, value in typed.options.items() if len(value) > LONGEST_OPTION})
+                   for name, value in typed.options.items()
+                   if len(value) > (LONGEST_PROOF if name == PROOF_TEXT else LONGEST_OPTION)})
     return typed, errors
 
 
-def first_settings(provider: Provider) -> Settings:
-    """What the form shows before anything is saved."""
+def option_names(provider: Provider) -> tuple[str, ...]:
+    """The further values of a platform's app."""
+    proof = (PROOF_FILE, PROOF_TEXT) if provider.proof_file else ()
+    return (*(option.name for option in provider.options), *proof)
+
+
+def proof_problems(provider: Provider, options: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with the file that proves to the platform that the address is ours."""
+    if not provider.proof_file:
+        return {}
+    name, text = options[PROOF_FILE], options[PROOF_TEXT]
+    if name and not re.fullmatch(provider.proof_name, name):
+        return {PROOF_FILE: f"Copy the name of the file from {provider.name}, its ending included. Only letters, "
+                            "digits, “_” and “-” may stand in it."}
+    if name and not text:
+        return {PROOF_TEXT: "Open the downloaded file and paste what stands in it here."}
+    return {PROOF_FILE: "Type the name of the file that this text belongs to."} if text and not name else {}
+
+
+def chosen_workspaces(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ticked workspaces, none where all are meant."""
+    if _text(values, "workspaces") != SOME:
+        return ()
+    return tuple(dict.fromkeys(str(one) for one in values.get("workspace_ids") or ()))
+
+
+def _untouched_workspaces(values: Mapping[str, Any]) -> str:
+    """Nothing ticked must not come to mean everybody."""
+    if _text(values, "workspaces") == SOME and not chosen_workspaces(values):
+        return "Tick at least one workspace, or let all of them connect. To let nobody connect, turn the app off."
+    return ""
+
+
+def first_settings(provider: Provider, used: Collection[str] = ()) -> Settings:
+    """What the form shows before anything is saved. `used`: the modes that other apps serve already."""
     usable = [mode.slug for mode in provider.modes if not mode_problem(provider, mode.slug)]
+    usable = [mode for mode in usable if mode not in used] or usable
     mode = usable[0] if usable else known_mode(provider, "")
     ticked = tuple(feature.slug for feature in provider.features_of(mode) if feature.default_on)
     return Settings(mode=mode, features=ticked)
@@ -169,13 +214,19 @@ def _split(typed: str) -> SplitResult | None:
     return parts
 
 
-def scopes_problem(typed: str) -> str:
+def names(scopes: str) -> list[str]:
+    """The scopes of a typed list, each once, whatever separates them."""
+    return list(dict.fromkeys(scopes.replace(",", " ").split()))
+
+
+def scopes_problem(provider: Provider, settings: Settings) -> str:
     """Why a scope override cannot be saved; empty if it can."""
+    typed = settings.scope_override
     if len(typed) > LONGEST_SCOPES:
         return f"A list of scopes has at most {LONGEST_SCOPES} characters."
     if re.search(r"[\x00-\x1f\x7f]", typed):
         return "The scopes are sent exactly as typed: write them on one line, without tabs."
-    return ""
+    return provider.scope_problem(settings.mode, names(typed)) if typed else ""
 
 
 def mode_error(provider: Provider, mode: str, is_on: bool) -> str:

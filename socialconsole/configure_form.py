@@ -10,15 +10,33 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
+from sqlalchemy import select
 
 from . import configure, configure_checks, platform_apps
 from .config import Config
-from .configure_checks import OPTION, Settings
-from .models import PlatformApp
+from .configure_checks import OPTION, Settings, names
+from .extensions import db
+from .models import PlatformApp, Workspace
 from .platform_apps import Row
 from .providers.base import Guide, Provider, Scope, Step
 
 SAME, ADDED, REMOVED = "same", "add", "del"
+# What an address is for: its label, and what the platform does with it.
+ADDRESS_WORDS = {
+    "deauthorize": ("Deauthorize callback", "Told when a person removes the app in their settings."),
+    "deletion": ("Data deletion callback", "Told when a person asks to have their data here deleted."),
+    "webhook": ("Webhook", "Told what became of posts, and of permissions that end."),
+    "media": ("Media address", "Files of posts are fetched from below it. It must be reachable from outside."),
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """One address for the portal, beside the callback."""
+
+    label: str
+    help: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class Form:
     confirm_sandbox: str = ""  # the same, before the sandbox takes over
     problem: str = ""  # why the last press of a button could not be done
     stale: dict[str, str] = field(default_factory=dict)  # what somebody else stored meanwhile
+    only_some: bool = False  # only ticked workspaces may connect, not all
 
     @property
     def app(self) -> PlatformApp | None:
@@ -58,12 +77,30 @@ class Form:
     @property
     def callback(self) -> str:
         """The callback in use."""
-        return platform_apps.callback_url(self.app or self.provider.slug)
+        return platform_apps.callback_url(self.app or self.row.segment)
 
     @property
     def computed_callback(self) -> str:
         """The callback that a blank override means."""
-        return platform_apps.callback_url(self.provider.slug)
+        return platform_apps.callback_url(self.row.segment)
+
+    @property
+    def addresses(self) -> list[Address]:
+        """What else the platform wants to know of us, in the order of its portal."""
+        found = platform_apps.called_addresses(self.provider, self.row.segment)
+        return [Address(ADDRESS_WORDS[purpose][0], ADDRESS_WORDS[purpose][1], value)
+                for purpose, value in found.items()]
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the app needs a name: one alone is called as its platform."""
+        return self.row.is_further or len(platform_apps.apps_of(self.provider.slug)) > 1 or bool(self.values.name)
+
+    @property
+    def workspaces(self) -> list[Workspace]:
+        """The workspaces to choose from; none where there is nothing to choose."""
+        found = list(db.session.scalars(select(Workspace).order_by(Workspace.name, Workspace.id)))
+        return found if len(found) > 1 or self.values.workspace_ids or self.only_some else []
 
     @property
     def callback_leads_elsewhere(self) -> bool:
@@ -127,7 +164,18 @@ class Form:
     def guide(self) -> Guide | None:
         """The portal guide of the chosen mode, its values filled in; None where this version cannot connect."""
         found = self.provider.guides.get(self.values.mode) or self.provider.guides.get("")
-        return _filled(found, self.callback, self.scope_string) if found and self.provider.connectable else None
+        return self._filled(found) if found and self.provider.connectable else None
+
+    def _filled(self, guide: Guide) -> Guide:
+        """The guide with its values written out; one that this installation cannot know is left out."""
+        called = platform_apps.called_addresses(self.provider, self.row.segment)
+        known = {"{CALLBACK}": self.callback, "{SCOPES}": self.scope_string,
+                 **{f"{{{purpose.upper()}}}": value for purpose, value in called.items()}}
+        steps = []
+        for step in guide.steps:
+            values = tuple(known.get(value, value) for value in step.values)
+            steps.append(Step(step.title, step.text, tuple(value for value in values if not value.startswith("{"))))
+        return Guide(guide.portal_url, guide.summary, tuple(steps), guide.notes, guide.seen)
 
     @property
     def mode_problem(self) -> str:
@@ -141,16 +189,17 @@ class Form:
         return config.sandbox and self.provider.connectable
 
 
-def form(provider: Provider, now: datetime) -> Form:
+def form(segment: str, now: datetime) -> Form:
     """The dialog with what is stored, or with the defaults before the first save."""
-    row = platform_apps.row(provider.slug, now)
-    stored = configure.stored_settings(row.app) if row.app else configure_checks.first_settings(provider)
-    return Form(provider, row, stored)
+    row = platform_apps.row(segment, now)
+    stored = configure.stored_settings(row.app) if row.app else configure_checks.first_settings(row.provider)
+    return Form(row.provider, row, stored, only_some=bool(stored.workspace_ids))
 
 
-def typed_form(provider: Provider, values: Mapping[str, Any], now: datetime) -> Form:
+def typed_form(segment: str, values: Mapping[str, Any], now: datetime) -> Form:
     """The dialog with what was typed, nothing of it trimmed; all but the secret."""
-    row = platform_apps.row(provider.slug, now)
+    row = platform_apps.row(segment, now)
+    provider = row.provider
     mode = configure_checks.known_mode(provider, str(values.get("mode") or ""))
     return Form(provider, row, Settings(
         mode=mode,
@@ -159,8 +208,10 @@ def typed_form(provider: Provider, values: Mapping[str, Any], now: datetime) -> 
         callback_override=str(values.get("callback_override") or ""),
         scope_override=str(values.get("scope_override") or ""),
         features=configure_checks.known_features(provider, mode, values.get("features") or ()),
-        options={option.name: str(values.get(OPTION + option.name) or "") for option in provider.options},
-    ), secret_was_typed=bool(values.get("client_secret")))
+        options={name: str(values.get(OPTION + name) or "") for name in configure_checks.option_names(provider)},
+        name=str(values.get("name") or ""),
+        workspace_ids=configure_checks.chosen_workspaces(values),
+    ), secret_was_typed=bool(values.get("client_secret")), only_some=values.get("workspaces") == configure_checks.SOME)
 
 
 def scope_diff(provider: Provider, mode: str, features: tuple[str, ...], override: str) -> list[ScopeChange]:
@@ -173,11 +224,6 @@ def scope_diff(provider: Provider, mode: str, features: tuple[str, ...], overrid
             else ScopeChange(scope.name, REMOVED, _without(scope)) for scope in default]
     usual = {scope.name for scope in default}
     return kept + [ScopeChange(name, ADDED, _extra(provider, mode, name)) for name in typed if name not in usual]
-
-
-def names(scopes: str) -> list[str]:
-    """The scopes of a typed list, each once, whatever separates them."""
-    return list(dict.fromkeys(scopes.replace(",", " ").split()))
 
 
 def _without(scope: Scope) -> str:
@@ -200,13 +246,3 @@ def consequence(provider: Provider, mode: str, features: tuple[str, ...], overri
     needed = provider.publish_needs.get(mode, provider.publish_needs.get("", ()))
     stops = [name for name in needed if name in removed]
     return f"without `{'`, `'.join(stops)}` nothing can be published" if stops else ""
-
-
-def _filled(guide: Guide, callback: str, scopes: str) -> Guide:
-    """The guide with its values written out; one that this installation cannot know is left out."""
-    known = {"{CALLBACK}": callback, "{SCOPES}": scopes}
-    steps = []
-    for step in guide.steps:
-        values = tuple(known.get(value, value) for value in step.values)
-        steps.append(Step(step.title, step.text, tuple(value for value in values if not value.startswith("{"))))
-    return Guide(guide.portal_url, guide.summary, tuple(steps), guide.notes, guide.seen)

@@ -17,26 +17,25 @@ from .configure import NotPossible, Saved
 from .configure_checks import first_settings
 from .database import release, writing
 from .models import PlatformApp, User
-from .providers import provider as provider_of
 from .providers.base import Provider
 
 SECONDS = (2.0, 10.0)  # to connect, to answer: it runs on this machine
 
 
-def use_sandbox(platform: str, user: User, now: datetime, *, confirm: bool = False) -> Saved:
-    """Make (or take over again) the sandbox's app of a platform, its callback registered, and save id and secret.
+def use_sandbox(segment: str, user: User, now: datetime, *, confirm: bool = False) -> Saved:
+    """Make (or take over again) an app in the sandbox, its callback registered, and save id and secret.
 
     Raises NotPossible when the sandbox is off or silent, NeedsConfirmation when live connections would end.
     """
-    provider, config = provider_of(platform), _config()
+    provider, config = platform_apps.provider_at(segment), _config()
     if not config.sandbox:
         raise NotPossible("The sandbox is switched off here. Start the console with SANDBOX=on to use it.")
     if not provider.connectable:
         raise NotPossible(f"This version cannot connect {provider.name} yet, nor can its sandbox.")
-    app = platform_apps.app_of(platform)
+    app = platform_apps.at(segment)
     made = _known_app(app, config) or _new_app(provider, app, config, confirm)
     with writing():
-        app = platform_apps.app_of(platform)
+        app = platform_apps.at(segment)
         base = configure.stored_settings(app) if app else first_settings(provider)
         typed = replace(base, client_id=made["client_id"], client_secret=made["client_secret"])
         return configure.store(provider, app, typed, True, user, now, confirm)

@@ -7,6 +7,7 @@ our own page, the tokens wait sealed on the attempt; nothing else knows them.
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -43,8 +44,8 @@ from .models import (
 )
 from .outside import now as present
 from .providers import PROVIDERS
-from .providers.base import App, Consent, Profile, Provider, Scope, TokenSet
-from .providers.oauth2 import connectable
+from .providers.base import ANOTHER, DATA_ACCESS, DECLINED_BEFORE, App, Consent, Profile, Provider, Scope, TokenSet
+from .providers.oauth2 import connectable, split_scopes
 from .vault import Unreadable, Vault
 
 log = logging.getLogger("socialconsole.connections")
@@ -56,6 +57,10 @@ CHANGED_MEANWHILE = "The settings of this platform were changed meanwhile. Conne
 
 class NotOffered(Exception):
     """This platform cannot be connected now; the message says why."""
+
+
+class UnknownApp(Exception):
+    """No app of any platform answers to this name."""
 
 
 class UnknownAttempt(Exception):
@@ -72,10 +77,16 @@ class AnotherProfile(Exception):
 
 @dataclass(frozen=True)
 class Offer:
-    """A platform that tenants may connect."""
+    """An app of a platform that a workspace may connect through."""
 
     app: PlatformApp
     provider: Provider
+    detail: str = ""  # what tells it from the other apps of its platform that are offered beside it
+
+    @property
+    def label(self) -> str:
+        """What the button says."""
+        return f"{self.provider.name} · {self.detail}" if self.detail else self.provider.name
 
 
 @dataclass(frozen=True)
@@ -92,33 +103,69 @@ class Choice:
 # ---------------------------------------------------------------- begin
 
 
-def offers() -> list[Offer]:
-    """The platforms that are on, in the order people know them."""
-    found = db.session.scalars(select(PlatformApp).where(PlatformApp.is_on.is_(True))).all()
+def offers(workspace: Workspace) -> list[Offer]:
+    """The apps that are on and open to this workspace, in the order in which people know their platforms."""
     order = {slug: number for number, slug in enumerate(PROVIDERS)}
-    return [Offer(app, PROVIDERS[app.platform]) for app in sorted(found, key=lambda app: order[app.platform])
-            if PROVIDERS[app.platform].connectable and platform_apps.is_reachable(app)]
+    apps = [app for app in db.session.scalars(select(PlatformApp).where(PlatformApp.is_on.is_(True)))
+            if PROVIDERS[app.platform].connectable and platform_apps.is_reachable(app)
+            and platform_apps.is_open_to(app, workspace.id)]
+    apps.sort(key=lambda app: (order[app.platform], app.segment != app.platform, app.created_at, app.id))
+    several = {slug for slug, number in Counter(app.platform for app in apps).items() if number > 1}
+    return [Offer(app, PROVIDERS[app.platform], platform_apps.label_of(app) if app.platform in several else "")
+            for app in apps]
 
 
-def offered(platform: str) -> PlatformApp:
-    """The app of a platform that is on; raises NotOffered."""
-    for offer in offers():
-        if offer.app.platform == platform:
+def offered(workspace: Workspace, segment: str) -> PlatformApp:
+    """The app with this segment, if the workspace may connect through it.
+
+    Raises NotOffered, and UnknownApp where there is nothing of that name. An app of other workspaces only is not told
+    from one that is off.
+    """
+    for offer in offers(workspace):
+        if offer.app.segment == segment:
             return offer.app
-    name = PROVIDERS[platform].name if platform in PROVIDERS else "This platform"
-    raise NotOffered(f"{name} is not turned on in this console. A platform admin can turn it on under Admin → Social "
-                     "Platform.")
+    try:
+        provider = platform_apps.provider_at(segment)
+    except KeyError:
+        raise UnknownApp from None
+    raise _not_offered(provider)
+
+
+def _not_offered(provider: Provider) -> NotOffered:
+    return NotOffered(f"{provider.name} is not turned on for this workspace. A platform admin can turn it on under "
+                      "Admin → Social Platform.")
+
+
+def offered_again(account: Account) -> PlatformApp:
+    """The app to reconnect an account through: its own, else another one for the same kind of use. Raises NotOffered.
+
+    Another kind of use would be another permission, and often another id for the same person.
+    """
+    provider = PROVIDERS[account.platform]
+    found = [offer.app for offer in offers(account.workspace) if offer.app.platform == account.platform]
+    own = account.grant.app if account.grant is not None else None
+    if own is None:
+        fitting = found
+    else:
+        fitting = [app for app in found if app is own] or [app for app in found if app.mode == own.mode]
+    if fitting:
+        return fitting[0]
+    if found:
+        raise NotOffered(f"The app that {provider.name} was connected through is not turned on for this workspace, and "
+                         "the others are for another kind of use. A platform admin can turn it on under Admin → Social "
+                         "Platform.")
+    raise _not_offered(provider)
 
 
 def begin(app: PlatformApp, workspace: Workspace, user: User, login: Login, browser: str, *,
           account: Account | None = None) -> str:
     """Write a ConnectionAttempt and return the address where the person gives consent. Raises NotOffered."""
-    if not app.is_on or not app.is_saved:
-        raise NotOffered(f"{PROVIDERS[app.platform].name} is turned off in this console.")
+    if not platform_apps.is_open_to(app, workspace.id):
+        raise _not_offered(PROVIDERS[app.platform])
     provider, facts, now = connectable(app.platform), platform_apps.facts(app), present()
     state = outside.secret()
-    verifier = outside.secret(48) if provider.pkce else None
-    again = account is not None and bool(accounts.status(account, now).word == "limited")
+    verifier = outside.secret(48) if provider.wants_pkce(facts) else None
+    again = _why_again(app, workspace, account, now)
     with writing() as session:
         attempt = ConnectionAttempt(
             id=new_id("att"), state_hash=_hash(state), browser_hash=_hash(browser), platform=app.platform,
@@ -129,6 +176,17 @@ def begin(app: PlatformApp, workspace: Workspace, user: User, login: Login, brow
             attempt.verifier_sealed = _vault().seal(verifier, *_where(attempt, "verifier"))
         session.add(attempt)
     return provider.authorization_url(facts, state, verifier, again=again)
+
+
+def _why_again(app: PlatformApp, workspace: Workspace, account: Account | None, now: datetime) -> str:
+    """Why a consent is asked for once more; empty for the first one."""
+    if account is not None:
+        if accounts.status(account, now).word == "limited":
+            return DECLINED_BEFORE
+        return DATA_ACCESS if accounts.data_access_ends(account, now) else ""
+    known = select(Account.id).where(Account.workspace_id == workspace.id, Account.platform == app.platform,
+                                     Account.state != DISCONNECTED)
+    return ANOTHER if db.session.scalar(known.limit(1)) else ""
 
 
 def _hash(text: str) -> str:
@@ -209,11 +267,20 @@ def _consent(attempt: ConnectionAttempt, facts: App, query: Mapping[str, str]) -
     code = query.get("code", "")
     if not code or "access_token" in query:
         raise AttemptFailed(f"{provider.name} came back without a code. Connect again.", "no_code")
-    if attempt.app.generation != attempt.app_generation or not attempt.app.is_on:
+    if not _is_as_it_was(attempt):
         raise AttemptFailed(CHANGED_MEANWHILE, "app_changed")
     verifier = _vault().open(attempt.verifier_sealed, *_where(attempt, "verifier")) if attempt.verifier_sealed else None
     release()
-    return provider.consent(facts, code, verifier)
+    given = provider.consent(facts, code, verifier)
+    if given.scopes is None:  # some platforms name them in the callback too
+        given = replace(given, scopes=split_scopes(query.get("scopes")))
+    return given
+
+
+def _is_as_it_was(attempt: ConnectionAttempt) -> bool:
+    """Whether the app is still the one the attempt began with, and still open to its workspace."""
+    return (attempt.app.generation == attempt.app_generation
+            and platform_apps.is_open_to(attempt.app, attempt.workspace_id))
 
 
 def _facts(attempt: ConnectionAttempt) -> App:
@@ -368,7 +435,7 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
         session.refresh(found)
         if not is_mine:
             return [account for account in (session.get(Account, one) for one in found.result_ids) if account]
-        if found.app.generation != found.app_generation or not found.app.is_on:
+        if not _is_as_it_was(found):
             raise NotOffered(CHANGED_MEANWHILE)
         grant = _save_grant(found, consent, now)
         saved = [_save_account(found, grant, profile, user, now) for profile in picked]
@@ -380,13 +447,15 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
 
 def _save_grant(found: ConnectionAttempt, consent: Consent, now: datetime) -> Grant:
     grant = db.session.scalar(select(Grant).where(
-        Grant.workspace_id == found.workspace_id, Grant.app_id == found.app_id, Grant.person_id == consent.person_id))
+        Grant.workspace_id == found.workspace_id, Grant.app_id == found.app_id, Grant.person_id == consent.person_id,
+        Grant.profile_id == consent.profile_id))
     if grant is None:
         grant = Grant(id=new_id("grt"), workspace_id=found.workspace_id, platform=found.platform, app_id=found.app_id,
-                      person_id=consent.person_id, fence=0, version=0)
+                      person_id=consent.person_id, profile_id=consent.profile_id, fence=0, version=0)
         db.session.add(grant)
     grant.fence += 1  # a renewal in flight with the older tokens must not overwrite these
     grant.app_generation, grant.is_sandbox = found.app_generation, found.app.is_sandbox
+    grant.secret_version = found.app.secret_version
     grant.person_name, grant.scopes_asked = consent.person_name, found.scopes_asked
     grant.scopes_granted = sorted(consent.scopes) if consent.scopes is not None else None
     grant.granted_at, grant.renewed_at = now, None
@@ -472,6 +541,9 @@ def _waiting_consent(found: ConnectionAttempt) -> Consent | None:
 
 
 def reconnectable(account: Account) -> bool:
-    """Whether Reconnect makes sense: its platform is on."""
-    return account.state in (ACTIVE, PAUSED, TOKEN_EXPIRED, DISCONNECTED) and any(
-        offer.app.platform == account.platform for offer in offers())
+    """Whether Reconnect makes sense: an app of its platform that fits is on."""
+    try:
+        offered_again(account)
+    except NotOffered:
+        return False
+    return account.state in (ACTIVE, PAUSED, TOKEN_EXPIRED, DISCONNECTED)

@@ -21,6 +21,7 @@ from .models import (
     ConnectionAttempt,
     Delivery,
     Grant,
+    PlatformApp,
     User,
 )
 from .outside import now as present
@@ -72,8 +73,9 @@ def what_disconnect_loses(account: Account) -> Loss:
                                                              Delivery.state == PUBLISHED)).all()
     others = _living_by(account)
     provider = PROVIDERS[account.platform]
+    mode = account.grant.app.mode if account.grant is not None else ""
     return Loss(deliveries.waiting(account), len(published),
-                provider.revoke_kind is not Revoke.NOT_OFFERED and not others, others)
+                provider.revoke_kind_of(mode) is not Revoke.NOT_OFFERED and not others, others)
 
 
 def _living_by(account: Account) -> int:
@@ -81,7 +83,7 @@ def _living_by(account: Account) -> int:
     if account.grant is None:
         return 0
     kin = len(accounts.siblings(account))
-    if PROVIDERS[account.platform].revoke_kind is Revoke.PERSON:
+    if PROVIDERS[account.platform].revoke_kind_of(account.grant.app.mode) is Revoke.PERSON:
         kin += len(others_living_by(account.grant.app_id, account.grant.person_id, account.grant.id))
     return kin
 
@@ -89,17 +91,28 @@ def _living_by(account: Account) -> int:
 def others_living_by(app_id: str, person_id: str, but: str | None) -> list[Grant | ConnectionAttempt]:
     """Other Grants of any workspace, and consents that wait to be confirmed, that a revoke for this person would kill.
 
-    A Grant whose own token ended may still feed Pages, whose tokens have no end but die with the permission.
+    A Grant whose own token ended may still feed Pages, whose tokens have no end but die with the permission. Apps that
+    are one and the same at the platform count together, whatever platform they are configured for here.
     """
+    apps = same_at_the_platform(app_id)
     lives = or_(Grant.state != DEAD, select(Account.id).where(
         Account.grant_id == Grant.id, Account.state.in_((ACTIVE, PAUSED))).exists())
     grants = [grant for grant in db.session.scalars(select(Grant).where(
-        Grant.app_id == app_id, Grant.person_id == person_id, Grant.access_sealed.is_not(None), lives))
+        Grant.app_id.in_(apps), Grant.person_id == person_id, Grant.access_sealed.is_not(None), lives))
         if grant.id != but]
     waiting = db.session.scalars(select(ConnectionAttempt).where(
-        ConnectionAttempt.app_id == app_id, ConnectionAttempt.person_id == person_id,
+        ConnectionAttempt.app_id.in_(apps), ConnectionAttempt.person_id == person_id,
         ConnectionAttempt.state == GRANTED))
     return [*grants, *waiting]
+
+
+def same_at_the_platform(app_id: str) -> list[str]:
+    """The apps whose permissions fall together with this one's: the same client id, or the same project."""
+    known = {app.id: app for app in db.session.scalars(select(PlatformApp))}
+    mine = known[app_id]
+    reach = PROVIDERS[mine.platform].revoke_reach(mine.client_id)
+    return [app.id for app in known.values() if app.is_sandbox == mine.is_sandbox
+            and PROVIDERS[app.platform].revoke_reach(app.client_id) == reach]
 
 
 def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
@@ -118,7 +131,8 @@ def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
         person = grant.person_id if grant is not None else ""
         _erase(account, grant)
         account.state, account.state_since, account.state_by = DISCONNECTED, now, actor(user)
-        account.revoked_note = _unsaid(provider)
+        mode = facts.mode if facts is not None else ""
+        account.revoked_note = _unsaid(provider, mode)
         if cancel_posts:
             deliveries.cancel_account(account, actor(user), now)
         else:
@@ -126,12 +140,12 @@ def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
                                     now)
         audit.record("account.disconnected", "account", account.id, "Disconnected, tokens erased",
                      workspace_id=account.workspace_id, name=account.display_name)
-    note = _unsaid(provider)
+    note = _unsaid(provider, mode)
     if others:
         note = (f"The permission at {provider.name} stays, because {others} other "
                 f"{'connection lives' if others == 1 else 'connections live'} by it. Remove it there yourself: "
                 f"{provider.revoke_where}.")
-    elif held is not None and facts is not None and provider.revoke_kind is not Revoke.NOT_OFFERED:
+    elif held is not None and facts is not None and provider.revoke_kind_of(facts.mode) is not Revoke.NOT_OFFERED:
         note = revoke(provider, facts, held, person)
     with writing():
         account.revoked_note = note
@@ -163,16 +177,16 @@ def _erase(account: Account, grant: Grant | None) -> None:
         tokens.erase(grant)
 
 
-def _unsaid(provider: Provider) -> str:
+def _unsaid(provider: Provider, mode: str) -> str:
     return f"{provider.name} offers no way to take the permission back from here. Remove it there: " \
-           f"{provider.revoke_where}." if provider.revoke_kind is Revoke.NOT_OFFERED else \
+           f"{provider.revoke_where}." if provider.revoke_kind_of(mode) is Revoke.NOT_OFFERED else \
            f"Not confirmed by {provider.name}. Remove it there to be sure: {provider.revoke_where}."
 
 
 def revoke(provider: OAuth2Provider, facts: App, held: TokenSet, person_id: str) -> str:
     """Take the permission back at the platform; the answer in words."""
-    if provider.revoke_kind is Revoke.NOT_OFFERED:
-        return _unsaid(provider)
+    if provider.revoke_kind_of(facts.mode) is Revoke.NOT_OFFERED:
+        return _unsaid(provider, facts.mode)
     release()
     try:
         provider.revoke(facts, held, person_id)

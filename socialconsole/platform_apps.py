@@ -6,7 +6,7 @@ app is in `configure.py`; connections, tokens and publishing read from here, and
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -40,6 +40,37 @@ class Row:
     accounts: int
     can_turn_on: bool
     why_not: str
+    further: tuple["Row", ...] = ()  # the other apps of this platform; only beside its first one
+
+    @property
+    def segment(self) -> str:
+        """What stands for this app in addresses."""
+        return self.app.segment if self.app is not None else self.provider.slug
+
+    @property
+    def title(self) -> str:
+        """The platform, and the app where there are several."""
+        return title(self.app) if self.app is not None else self.provider.name
+
+    @property
+    def label_of_app(self) -> str:
+        """What tells this app from the platform's others."""
+        return label_of(self.app) if self.app is not None else ""
+
+    @property
+    def is_further(self) -> bool:
+        """Whether it stands beside the platform's first app."""
+        return self.segment != self.provider.slug
+
+    @property
+    def apps(self) -> tuple["Row", ...]:
+        """All apps of the platform, this one first."""
+        return (self, *self.further)
+
+    @property
+    def can_be_removed(self) -> bool:
+        """Whether the app may go: a further one that is off and that nothing hangs on."""
+        return self.is_further and not self.is_on and not self.accounts
 
     @property
     def is_on(self) -> bool:
@@ -86,7 +117,50 @@ def vault() -> Vault:
 def app_of(platform: str) -> PlatformApp | None:
     """The first app of a platform, None until it is saved for the first time."""
     return db.session.scalar(
-        select(PlatformApp).where(PlatformApp.platform == platform).order_by(PlatformApp.created_at).limit(1))
+        select(PlatformApp).where(PlatformApp.platform == platform)
+        .order_by(PlatformApp.segment != platform, PlatformApp.created_at, PlatformApp.id).limit(1))
+
+
+def apps_of(platform: str) -> list[PlatformApp]:
+    """All apps of a platform, the first one first."""
+    return list(db.session.scalars(
+        select(PlatformApp).where(PlatformApp.platform == platform)
+        .order_by(PlatformApp.segment != platform, PlatformApp.created_at, PlatformApp.id)))
+
+
+def at(segment: str) -> PlatformApp | None:
+    """The app with this very segment; None for one that is not there, or not saved yet."""
+    return db.session.scalar(select(PlatformApp).where(PlatformApp.segment == segment))
+
+
+def provider_at(segment: str) -> Provider:
+    """The platform that a segment belongs to. Raises KeyError for one that belongs to none."""
+    app = at(segment)
+    return provider_of(app.platform if app is not None else segment)
+
+
+def label_of(app: PlatformApp) -> str:
+    """What tells an app from others of its platform: its name, else its kind of use, numbered where that is shared."""
+    if app.name:
+        return app.name
+    kind = {mode.slug: mode.label for mode in provider_of(app.platform).modes}.get(app.mode, "")
+    alike = any(other.id != app.id and other.is_saved and not other.name and other.mode == app.mode
+                for other in apps_of(app.platform))
+    if kind and not alike:
+        return kind
+    number = app.segment.removeprefix(app.platform).removeprefix("-") or "1"
+    return f"{kind}, app {number}" if kind else f"App {number}"
+
+
+def title(app: PlatformApp) -> str:
+    """The platform's name, and the app's where the platform has several."""
+    name = provider_of(app.platform).name
+    return f"{name} · {label_of(app)}" if len(apps_of(app.platform)) > 1 else name
+
+
+def is_open_to(app: PlatformApp, workspace_id: str) -> bool:
+    """Whether a workspace may connect through this app now."""
+    return app.is_on and app.is_saved and (not app.workspace_ids or workspace_id in app.workspace_ids)
 
 
 def by_segment(segment: str) -> PlatformApp | None:
@@ -112,6 +186,13 @@ def callback_url(app: PlatformApp | str) -> str:
     if isinstance(app, str):
         return _config().callback_url(app)
     return app.callback_override or _config().callback_url(app.segment)
+
+
+def called_addresses(provider: Provider, segment: str) -> dict[str, str]:
+    """Where the platform calls or fetches from us, by what it is for: deauthorize, deletion, webhook, media."""
+    home = _config().callback_url(segment).removesuffix("callback")
+    found = {purpose: home + purpose for purpose in provider.calls_back}
+    return {**found, "media": f"{_config().public_url}/media/"} if provider.serves_files else found
 
 
 def default_scopes(provider: Provider, mode: str, features: list[str] | tuple[str, ...]) -> tuple[Scope, ...]:
@@ -144,6 +225,7 @@ def facts(app: PlatformApp) -> App:
         api_version=app.api_version or (version.default if version else ""),
         options=dict(app.options),
         hosts=hosts(app),
+        id=app.id,
     )
 
 
@@ -176,7 +258,7 @@ def authorize_origins() -> list[str]:
         return list(g.authorize_origins)
     found: set[str] = set()
     for app in db.session.scalars(select(PlatformApp).where(PlatformApp.is_on.is_(True))):
-        found.add(_origin(hosts(app)[provider_of(app.platform).authorize[0]]))
+        found.add(_origin(hosts(app)[provider_of(app.platform).authorize_of(app.mode)[0]]))
         if app.callback_override:
             found.add(_origin(app.callback_override))
     if has_request_context():
@@ -194,15 +276,27 @@ def _origin(address: str) -> str:
 
 def overview(now: datetime) -> list[Row]:
     """All platforms in the order people know them, configured or not."""
-    apps = {app.platform: app for app in db.session.scalars(
-        select(PlatformApp).order_by(PlatformApp.created_at.desc()))}
+    apps: dict[str, list[PlatformApp]] = {slug: [] for slug in PROVIDERS}
+    for app in db.session.scalars(select(PlatformApp).order_by(
+            PlatformApp.segment != PlatformApp.platform, PlatformApp.created_at, PlatformApp.id)):
+        apps[app.platform].append(app)
     counts = accounts_by_app()
-    return [row_of(provider, apps.get(slug), counts, now) for slug, provider in PROVIDERS.items()]
+    return [_platform_row(provider, apps[slug], counts, now) for slug, provider in PROVIDERS.items()]
 
 
-def row(platform: str, now: datetime) -> Row:
-    """How one platform stands."""
-    return row_of(provider_of(platform), app_of(platform), accounts_by_app(), now)
+def platform_row(platform: str, now: datetime) -> Row:
+    """How one platform stands, with all its apps."""
+    return _platform_row(provider_of(platform), apps_of(platform), accounts_by_app(), now)
+
+
+def _platform_row(provider: Provider, apps: list[PlatformApp], counts: Mapping[str, int], now: datetime) -> Row:
+    first, *others = [row_of(provider, app, counts, now) for app in apps] or [row_of(provider, None, counts, now)]
+    return replace(first, further=tuple(others))
+
+
+def row(segment: str, now: datetime) -> Row:
+    """How one app stands. Raises KeyError for a segment that belongs to no platform."""
+    return row_of(provider_at(segment), at(segment), accounts_by_app(), now)
 
 
 def row_of(provider: Provider, app: PlatformApp | None, counts: Mapping[str, int], now: datetime) -> Row:
@@ -292,6 +386,17 @@ def flag(app_id: str, message: str, code: str, now: datetime) -> None:
         app.trouble, app.trouble_code, app.trouble_at = message, code, now
         name = provider_of(app.platform).name
         audit.record("platform.trouble", SUBJECT, app.id, message, name=name, code=code)
+
+
+def version_ended(app: App, instead: str, sentence: str) -> None:
+    """A platform ended the API version of an app: from now on it calls by the one that works; the admin reads so."""
+    with writing():
+        row = db.session.get(PlatformApp, app.id)
+        if row is None or facts(row).api_version != app.api_version:
+            return  # somebody chose another one meanwhile
+        row.api_version = instead
+        audit.record("platform.version_ended", SUBJECT, row.id, f"{sentence} It is used from now on.",
+                     name=provider_of(row.platform).name, before=app.api_version, after=instead)
 
 
 def clear_flag(app_id: str) -> None:

@@ -6,11 +6,14 @@ from .. import access
 from . import (
     accounts,
     activity,
+    callbacks,
+    compose,
     connect,
     errors,
     frame,
     guard,
     health,
+    media,
     people,
     platform_apps,
     posts,
@@ -20,8 +23,8 @@ from . import (
 )
 
 BLUEPRINTS = (
-    health.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp, connect.bp, posts.bp,
-    redirects.bp,
+    health.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp, connect.bp, compose.bp,
+    posts.bp, media.bp, redirects.bp, callbacks.bp,
 )
 
 

@@ -60,7 +60,7 @@ def _list(wanted: str, status: int = 200, problem: str = "") -> ResponseReturnVa
     kinds = {"all": cards, "needs": [card for card in cards if card.status.word in words.NEEDS_A_PERSON],
              "disconnected": [card for card in cards if card.account.state == DISCONNECTED]}
     return show("profiles.html", None, status, cards=kinds[wanted], filter=wanted, filters=FILTERS, kinds=kinds,
-                banner=_banner(cards), offers=connections.offers(), provider_of=provider_of, words=words,
+                banner=_banner(cards), offers=connections.offers(g.workspace), provider_of=provider_of, words=words,
                 problem=problem)
 
 
@@ -123,7 +123,8 @@ def _details(found: Account, **more: Any) -> dict[str, Any]:
     loss = disconnections.what_disconnect_loses(found)
     return {
         "account": found, "card": _card(found, now, loss.waiting), "provider": provider_of(found.platform),
-        "scopes": accounts.scopes(found), "token_ends": accounts.token_ends(found),
+        "notice": accounts.notice(found, now), "scopes": accounts.scopes(found),
+        "token_ends": accounts.token_ends(found),
         "next_renewal": accounts.next_renewal(found), "history": accounts.history(found),
         "recent": accounts.recent(found), "reconnectable": connections.reconnectable(found), "words": words,
         "meta": json.dumps(found.meta, indent=2, ensure_ascii=False), "loss": loss, "asking": False, "problem": "",

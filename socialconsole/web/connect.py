@@ -5,6 +5,7 @@ The callback never renders: it answers with an address that carries no code and 
 the history of the browser.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, flash, g, make_response, redirect, request, url_for
@@ -13,8 +14,7 @@ from flask.typing import ResponseReturnValue
 from .. import access, accounts, connections, outside
 from ..access import requires
 from ..extensions import db
-from ..models import DISCONNECTED, EXPIRED, FINISHED, GRANTED, STARTED, Account, ConnectionAttempt
-from ..providers import PROVIDERS
+from ..models import DISCONNECTED, EXPIRED, FINISHED, GRANTED, STARTED, Account, ConnectionAttempt, PlatformApp
 from ..providers import provider as provider_of
 from . import words
 from .page import show
@@ -30,11 +30,11 @@ HINT_AFTER_SECONDS = 120
 # ---------------------------------------------------------------- out
 
 
-@bp.post("/w/<workspace_id>/connect/<platform>")
+@bp.post("/w/<workspace_id>/connect/<segment>")
 @requires("connect")
-def begin(workspace_id: str, platform: str) -> ResponseReturnValue:
-    """Send the person to the platform's consent page."""
-    return _leave(platform, None)
+def begin(workspace_id: str, segment: str) -> ResponseReturnValue:
+    """Send the person to the platform's consent page, through the app with this segment."""
+    return _leave(lambda: connections.offered(g.workspace, segment), None)
 
 
 @bp.post("/w/<workspace_id>/profiles/<account_id>/reconnect")
@@ -44,16 +44,15 @@ def reconnect(workspace_id: str, account_id: str) -> ResponseReturnValue:
     account = accounts.account(g.workspace, account_id)
     if account.state == DISCONNECTED and not access.may("connect"):
         abort(403)  # an owner ended this connection, so an owner begins it anew
-    return _leave(account.platform, account)
+    return _leave(lambda: connections.offered_again(account), account)
 
 
-def _leave(platform: str, account: Account | None) -> ResponseReturnValue:
-    if platform not in PROVIDERS:
-        abort(404)
+def _leave(choose: Callable[[], PlatformApp], account: Account | None) -> ResponseReturnValue:
     browser = _browser() or outside.secret()
     try:
-        app = connections.offered(platform)
-        there = connections.begin(app, g.workspace, g.user, g.login, browser, account=account)
+        there = connections.begin(choose(), g.workspace, g.user, g.login, browser, account=account)
+    except connections.UnknownApp:
+        abort(404)
     except connections.NotOffered as problem:
         abort(409, str(problem))
     answer = make_response(redirect(there, 303))
@@ -176,7 +175,7 @@ def _again(found: ConnectionAttempt) -> str:
     """Where "Start again" posts to."""
     if found.account_id:
         return url_for(".reconnect", workspace_id=found.workspace_id, account_id=found.account_id)
-    return url_for(".begin", workspace_id=found.workspace_id, platform=found.platform)
+    return url_for(".begin", workspace_id=found.workspace_id, segment=found.app.segment)
 
 
 def _choice(found: ConnectionAttempt, problem: str) -> dict[str, Any]:

@@ -35,12 +35,13 @@ def _posts_count(workspace: Workspace | None) -> int:
 
 
 def _platforms_count(_: Workspace | None) -> int:
-    return sum(row.state == platform_apps.ATTENTION for row in platform_apps.overview(outside.now()))
+    return sum(one.state == platform_apps.ATTENTION for row in platform_apps.overview(outside.now())
+               for one in row.apps)
 
 
 WORKSPACE_PLACES = (
     Place("accounts.index", "Social Profile", "profiles", "see", "Profile", ("accounts", "connect"), _profiles_count),
-    Place("posts.compose", "Compose", "compose", "compose", "", ("posts.compose", "posts.create", "posts.check")),
+    Place("compose.compose", "Compose", "compose", "compose", "", ("compose",)),
     Place("posts.index", "Posts", "posts", "see", "", ("posts",), _posts_count),
     Place("activity.workspace", "Activity", "activity", "see"),
 )

@@ -9,6 +9,7 @@ from .. import configure, configure_form, configure_sandbox, outside, platform_a
 from ..access import requires
 from ..configure import Invalid, NeedsConfirmation, NotPossible, Saved, Stale
 from ..configure_form import Form
+from ..platform_apps import Row
 from ..providers import PROVIDERS
 from ..providers.base import Provider
 from .page import blocks, done, moved, show
@@ -31,45 +32,71 @@ def _list(**more: Any) -> dict[str, Any]:
     return {"rows": platform_apps.overview(outside.now()), "config": config, "problem": "", "form": None, **more}
 
 
-@bp.post("/<platform>/on")
+@bp.post("/<segment>/on")
 @requires("admin")
-def turn_on(platform: str) -> ResponseReturnValue:
+def turn_on(segment: str) -> ResponseReturnValue:
     """Offer the platform to tenants; pressing twice is the same as once."""
-    provider = _provider(platform)
+    row = _row(segment)
     try:
-        configure.turn_on(platform, outside.now())
+        configure.turn_on(segment, outside.now())
     except NotPossible as refusal:
-        return _refused(provider, str(refusal))
-    return _switched(provider, f"{provider.name} is on. Tenants can connect it now.")
+        return _refused(row.provider, f"{row.title} stays off. {refusal}")
+    return _switched(row.provider, f"{row.title} is on. Tenants can connect it now.")
 
 
-@bp.post("/<platform>/off")
+@bp.post("/<segment>/off")
 @requires("admin")
-def turn_off(platform: str) -> ResponseReturnValue:
+def turn_off(segment: str) -> ResponseReturnValue:
     """Take the platform away from tenants; pressing twice is the same as once."""
-    provider = _provider(platform)
-    configure.turn_off(platform, outside.now())
-    return _switched(provider, f"{provider.name} is off. Its accounts stay, and their posts wait.")
+    row = _row(segment)
+    configure.turn_off(segment, outside.now())
+    return _switched(row.provider, f"{row.title} is off. Its accounts stay, and their posts wait.")
+
+
+@bp.post("/<segment>/apps")
+@requires("admin")
+def add(segment: str) -> ResponseReturnValue:
+    """One more app of a platform: on to its own dialog."""
+    if segment not in PROVIDERS:
+        abort(404)
+    try:
+        app = configure.add_app(segment, outside.now())
+    except NotPossible as refusal:
+        return _refused(PROVIDERS[segment], str(refusal))
+    return moved(url_for(".edit", segment=app.segment))
+
+
+@bp.post("/<segment>/remove")
+@requires("admin")
+def remove(segment: str) -> ResponseReturnValue:
+    """Forget a further app that nothing hangs on."""
+    row = _row(segment)
+    try:
+        name = configure.remove_app(segment, outside.now())
+    except NotPossible as refusal:
+        return _refused(row.provider, str(refusal))
+    return _switched(row.provider, f"{name} is removed.")
 
 
 def _switched(provider: Provider, said: str) -> ResponseReturnValue:
-    row = platform_apps.row(provider.slug, outside.now())
+    row = platform_apps.platform_row(provider.slug, outside.now())
     return done("platforms.html", "row", url_for(".index"), said, row=row, problem="")
 
 
 def _refused(provider: Provider, why: str) -> ResponseReturnValue:
-    row = platform_apps.row(provider.slug, outside.now())
-    return show("platforms.html", "row", 409, **_list(problem=f"{provider.name} stays off. {why}", row=row))
+    row = platform_apps.platform_row(provider.slug, outside.now())
+    return show("platforms.html", "row", 409, **_list(problem=why, row=row))
 
 
 # ---------------------------------------------------------------- the dialog
 
 
-@bp.get("/<platform>")
+@bp.get("/<segment>")
 @requires("admin")
-def edit(platform: str) -> ResponseReturnValue:
+def edit(segment: str) -> ResponseReturnValue:
     """The dialog of one platform over the list."""
-    return _dialog(configure_form.form(_provider(platform), outside.now()))
+    _row(segment)
+    return _dialog(configure_form.form(segment, outside.now()))
 
 
 def _dialog(form: Form, status: int = 200, block: str | None = None) -> Response:
@@ -77,33 +104,33 @@ def _dialog(form: Form, status: int = 200, block: str | None = None) -> Response
     return show("configure.html", block, status, **_list(form=form, history=history))
 
 
-@bp.post("/<platform>")
+@bp.post("/<segment>")
 @requires("admin")
-def save(platform: str) -> ResponseReturnValue:
+def save(segment: str) -> ResponseReturnValue:
     """Save, and with the second button turn on as well; or open the field for a new secret."""
-    provider, values = _provider(platform), _values()
+    row, values = _row(segment), _values()
     wanted = request.form.get("do", "save")
     if wanted in ("replace", "show"):
-        form = _typed(provider, values)
+        form = _typed(segment, values)
         form.replacing = form.replacing or wanted == "replace"
         return _dialog(form, block="form")
     try:
-        saved = configure.save(platform, values, g.user, outside.now(), confirm="confirm" in request.form,
+        saved = configure.save(segment, values, g.user, outside.now(), confirm="confirm" in request.form,
                                complete=wanted == "on")
         if wanted == "on":
-            configure.turn_on(platform, outside.now())
+            configure.turn_on(segment, outside.now())
     except (Invalid, Stale, NeedsConfirmation) as refusal:
-        return _not_saved(provider, values, refusal)
+        return _not_saved(segment, values, refusal)
     except NotPossible as refusal:
-        form = configure_form.form(provider, outside.now())
+        form = configure_form.form(segment, outside.now())
         form.problem = f"Saved, but not turned on. {refusal}"
         return _dialog(form, 409, "form")
-    return _saved(provider, saved, wanted == "on")
+    return _saved(row.segment, saved, wanted == "on")
 
 
-def _not_saved(provider: Provider, values: dict[str, Any], refusal: Exception) -> ResponseReturnValue:
+def _not_saved(segment: str, values: dict[str, Any], refusal: Exception) -> ResponseReturnValue:
     """The form as it was typed, saying at each field what is wrong, or asking before connections end."""
-    form = _typed(provider, values)
+    form = _typed(segment, values)
     if isinstance(refusal, Invalid):
         form.errors = refusal.errors
         return _dialog(form, 422, "form")
@@ -117,71 +144,76 @@ def _not_saved(provider: Provider, values: dict[str, Any], refusal: Exception) -
     return answer
 
 
-def _saved(provider: Provider, saved: Saved, turned_on: bool) -> ResponseReturnValue:
+def _saved(segment: str, saved: Saved, turned_on: bool) -> ResponseReturnValue:
     said = f"Saved: {', '.join(saved.changed)}." if saved.changed else "Nothing was new, so nothing was changed."
     if saved.ended:
         said += f" Profiles that have to be reconnected: {saved.ended}."
     if turned_on:
         said = said if saved.changed or saved.ended else ""
-        return moved(url_for(".index"), f"{said} {provider.name} is on. Tenants can connect it now.".strip())
-    return moved(url_for(".edit", platform=provider.slug), said)
+        return moved(url_for(".index"), f"{said} {platform_apps.title(saved.app)} is on. Tenants can connect it "
+                     "now.".strip())
+    return moved(url_for(".edit", segment=segment), said)
 
 
-@bp.post("/<platform>/preview")
+@bp.post("/<segment>/preview")
 @requires("admin")
-def preview(platform: str) -> ResponseReturnValue:
+def preview(segment: str) -> ResponseReturnValue:
     """What the typed scopes and features mean, and the guide that goes with them; stores nothing."""
-    return _preview(platform, "scope_view", "guide")
+    return _preview(segment, "scope_view", "guide")
 
 
-@bp.post("/<platform>/preview-mode")
+@bp.post("/<segment>/preview-mode")
 @requires("admin")
-def preview_mode(platform: str) -> ResponseReturnValue:
+def preview_mode(segment: str) -> ResponseReturnValue:
     """The same for another mode, which has features of its own."""
-    return _preview(platform, "scope_view", "features", "guide")
+    return _preview(segment, "scope_view", "features", "guide")
 
 
-def _preview(platform: str, *names: str) -> ResponseReturnValue:
-    form = _typed(_provider(platform), _values())
+def _preview(segment: str, *names: str) -> ResponseReturnValue:
+    _row(segment)
+    form = _typed(segment, _values())
     return blocks("configure.html", names, **_list(form=form, history=[], beside=True))
 
 
-@bp.post("/<platform>/sandbox")
+@bp.post("/<segment>/sandbox")
 @requires("admin")
-def use_sandbox(platform: str) -> ResponseReturnValue:
+def use_sandbox(segment: str) -> ResponseReturnValue:
     """Have the sandbox make the app, and save it."""
-    provider = _provider(platform)
+    row = _row(segment)
     try:
-        saved = configure_sandbox.use_sandbox(platform, g.user, outside.now(), confirm="confirm" in request.form)
+        saved = configure_sandbox.use_sandbox(segment, g.user, outside.now(), confirm="confirm" in request.form)
     except (NotPossible, NeedsConfirmation) as refusal:
-        form = configure_form.form(provider, outside.now())
+        form = configure_form.form(segment, outside.now())
         if isinstance(refusal, NeedsConfirmation):
             form.confirm_sandbox = str(refusal)
         else:
             form.problem = str(refusal)
         return _dialog(form, 409)
-    said = f"The sandbox made an app for {provider.name} and registered the callback; ID and secret are saved."
+    said = f"The sandbox made an app for {row.provider.name} and registered the callback; ID and secret are saved."
     if saved.ended:
         said += f" Profiles that have to be reconnected: {saved.ended}."
-    return moved(url_for(".edit", platform=platform), said)
+    return moved(url_for(".edit", segment=segment), said)
 
 
-def _provider(platform: str) -> Provider:
-    if platform not in PROVIDERS:
+def _row(segment: str) -> Row:
+    """How the app with this segment stands; 404 where there is none, nor a platform of that name."""
+    try:
+        return platform_apps.row(segment, outside.now())
+    except KeyError:
         abort(404)
-    return PROVIDERS[platform]
 
 
 def _values() -> dict[str, Any]:
-    """The typed values by field name; `features` is a list, since several may be ticked."""
+    """The typed values by field name; lists where several may be ticked."""
     values: dict[str, Any] = request.form.to_dict()
-    values["features"] = request.form.getlist("features")
+    for name in ("features", "workspace_ids"):
+        values[name] = request.form.getlist(name)
     return values
 
 
-def _typed(provider: Provider, values: dict[str, Any]) -> Form:
-    form = configure_form.typed_form(provider, values, outside.now())
+def _typed(segment: str, values: dict[str, Any]) -> Form:
+    form = configure_form.typed_form(segment, values, outside.now())
     form.replacing = "asks_secret" in request.form
     if "confirm" in request.form:  # the question was answered already: it stays, in case something else is wrong
-        form.confirm = configure.question(provider, form.app, form.values.client_id)
+        form.confirm = configure.question(form.provider, form.app, form.values.client_id)
     return form

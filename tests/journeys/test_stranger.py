@@ -39,7 +39,8 @@ def send(client, step, path, data=None, headers=None):
 def test_the_walk_sees_every_kind_of_route(app: Flask):
     every = list(steps(app))
     assert {step.permission for step in every} == {"public", "signed_in", "admin", *access.PERMISSIONS}
-    assert {name for step in every for name in step.ids} == {"account_id", "attempt_id", "post_id", "delivery_id"}
+    assert {name for step in every for name in step.ids} == {
+        "account_id", "attempt_id", "post_id", "delivery_id", "media_id"}
 
 
 def test_nobody_gets_further_than_the_sign_in_page(app, client, cast, things):
@@ -138,7 +139,9 @@ def test_an_admin_sees_nothing_of_a_workspace_in_the_administration(app, cast, t
     for path in ("/admin/platforms", "/admin/activity", "/admin/platforms/twitter", "/", "/me"):
         page = client.get(path, follow_redirects=True).text
         for theirs in ("Fresh Bread", "Secret recipe", cast.bakery.name, cast.bakery.id):
-            assert theirs not in page, (path, theirs)
+            # Which workspaces may connect through an app is the admin's to say; what is in them is not.
+            may_be_named = path == "/admin/platforms/twitter" and theirs in (cast.bakery.name, cast.bakery.id)
+            assert may_be_named or theirs not in page, (path, theirs)
 
 
 def test_a_page_offers_only_what_the_role_may_do(cast, things, as_):

@@ -91,7 +91,7 @@ def test_features_add_their_scopes(admin):
 
 
 def test_the_media_feature_of_x_is_ticked_when_the_form_is_first_opened(admin):
-    assert "media" in configure_form.form(PROVIDERS["twitter"], NOW).values.features
+    assert "media" in configure_form.form("twitter", NOW).values.features
 
 
 @pytest.mark.parametrize("field, values", [

@@ -9,6 +9,7 @@ from socialconsole import configure_sandbox, platform_apps
 from socialconsole.configure import NeedsConfirmation, NotPossible
 from socialconsole.extensions import db
 from socialconsole.models import ACTIVE, TOKEN_EXPIRED
+from socialconsole.providers import PROVIDERS
 from tests.unit import configuring
 from tests.unit.configuring import LINKEDIN_ID, LINKEDIN_SECRET, NOW, connected, refusal, save, saved
 
@@ -105,6 +106,7 @@ def test_a_sandbox_that_does_not_play_along_is_said_in_words(admin, config, answ
     assert platform_apps.app_of("linkedin") is None
 
 
-def test_the_sandbox_is_not_asked_for_what_this_version_cannot_connect(admin):
+def test_the_sandbox_is_not_asked_for_what_this_version_cannot_connect(admin, monkeypatch):
+    monkeypatch.setattr(PROVIDERS["tiktok"], "connectable", False)
     with pytest.raises(NotPossible, match="cannot connect TikTok yet"):
         configure_sandbox.use_sandbox("tiktok", admin, NOW)

@@ -32,8 +32,14 @@ def states() -> dict[str, tuple[str, str]]:
     return {row.provider.slug: (row.state, row.why) for row in platform_apps.overview(NOW)}
 
 
-def test_all_seven_are_listed_and_each_says_how_it_stands(admin):
-    assert list(states()) == ["facebook", "instagram", "linkedin", "twitter", "tiktok", "threads", "youtube"]
+@pytest.fixture
+def tiktok_waits(monkeypatch):
+    """A version that knows TikTok only in Configure."""
+    monkeypatch.setattr(PROVIDERS["tiktok"], "connectable", False)
+
+
+def test_all_are_listed_and_each_says_how_it_stands(admin, tiktok_waits):
+    assert list(states()) == list(PROVIDERS)
     assert states()["linkedin"] == ("none", "Save Client ID and Primary Client Secret first.")
     assert states()["tiktok"][1] == "This version cannot connect TikTok yet."
     saved(admin)
@@ -51,13 +57,14 @@ def test_on_is_refused_until_both_values_are_saved(admin):
     assert list(refusal(admin, complete=True)) == ["client_secret"]
 
 
-def test_a_platform_that_cannot_connect_yet_is_never_on(admin):
+def test_a_platform_that_cannot_connect_yet_is_never_on(admin, tiktok_waits):
     save(admin, "tiktok", client_id="awabcdef0123456789", client_secret="a" * 32)
     with pytest.raises(NotPossible, match="cannot connect TikTok yet"):
         configure.turn_on("tiktok", NOW)
 
 
-def test_a_mode_that_cannot_connect_yet_may_be_prepared_but_not_turned_on(admin):
+def test_a_mode_that_cannot_connect_yet_may_be_prepared_but_not_turned_on(admin, monkeypatch):
+    monkeypatch.setattr(PROVIDERS["linkedin"], "connectable_modes", ("member",))
     saved(admin, mode="organization")
     with pytest.raises(NotPossible, match="cannot connect LinkedIn as"):
         configure.turn_on("linkedin", NOW)
@@ -177,3 +184,13 @@ def test_the_consequence_that_matters_most_is_said():
     assert said == "without `offline.access` X gives no refresh token: tenants must reconnect every two hours"
     assert "w_member_social" in configure_form.consequence(linkedin, "member", (), "openid profile email")
     assert configure_form.consequence(x, "", (), "") == ""
+
+
+def test_a_version_that_ended_is_replaced_by_the_one_that_works_and_the_admin_reads_so(admin):
+    app = saved(admin)
+    facts = platform_apps.facts(app)
+    platform_apps.version_ended(facts, "202612", "LinkedIn has ended API version 202607; 202612 works in its place.")
+    assert platform_apps.facts(app).api_version == "202612"
+    assert "202612 works in its place" in platform_apps.history(app)[0].summary
+    platform_apps.version_ended(facts, "202701", "Too late.")
+    assert platform_apps.facts(app).api_version == "202612", "somebody chose another one meanwhile"

@@ -64,3 +64,12 @@ def test_the_same_value_never_looks_the_same_twice():
 
 def test_neither_key_nor_value_shows_in_its_repr():
     assert KEY not in repr(Vault([KEY]))
+
+
+def test_a_derived_value_is_the_same_for_the_same_place_and_key_and_no_other():
+    vault = Vault([KEY])
+    made = vault.derive("link", "dlv_1", "med_1")
+    assert made == Vault([KEY, OTHER]).derive("link", "dlv_1", "med_1") and len(made) == 32
+    others = (vault.derive("link", "dlv_1m", "ed_1"), vault.derive("link", "dlv_2", "med_1"),
+              Vault([OTHER]).derive("link", "dlv_1", "med_1"))
+    assert made not in others
