@@ -48,6 +48,24 @@
     if (r) r.checked = true;
   });
 
+  // a file taken out of a post goes at once; without script the form asks the server
+  document.addEventListener('click', (e) => {
+    const b = e.target.closest('[data-remove]'), where = $('#where');
+    if (!b || !where) return;
+    e.preventDefault();
+    document.getElementById(b.dataset.remove).remove();
+    ($('#files-input') || where).focus();
+    where.dispatchEvent(new Event('change', { bubbles: true }));
+  });
+  // a file that was received is in the list: it must not travel with the form once more
+  document.addEventListener('htmx:after:request', (e) => {
+    const input = e.target.closest && e.target.closest('[data-clear]');
+    if (!input) return;
+    input.value = '';
+    const where = $('#where');
+    if (where) setTimeout(() => where.dispatchEvent(new Event('change', { bubbles: true })), 50);
+  });
+
   // what a swap brought is announced; a toast can be closed and goes by itself
   const settle = () => {
     $$('.toast').forEach((t) => {

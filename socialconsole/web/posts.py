@@ -1,4 +1,4 @@
-"""Compose, Posts and one Post: what the author types goes to `publishing`, what became of it is shown here.
+"""Posts and one Post: what became of what was written, and what a person may decide about it.
 
 Every action is a plain form; a page whose deliveries still move polls itself and stops once they rest.
 """
@@ -7,14 +7,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, abort, g, redirect, request, url_for
+from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import outside, posts, publishing, times
+from .. import decisions, drafts, media, outside, posts, times
 from ..access import requires
 from ..models import FAILED, HELD, MISSED, SCHEDULED, Delivery, Post
 from ..posts import Invalid, NotPossible
 from ..providers import provider as provider_of
+from ..providers.content import COMMENT
 from . import words
 from .page import done, invalid, show
 
@@ -24,81 +25,6 @@ FILTERS = (("all", "All"), ("needs", "Needs you"), ("scheduled", "Scheduled"), (
 PAGE = 30
 SOON = timedelta(minutes=2)
 STOPPABLE = (SCHEDULED, HELD, FAILED, MISSED)
-
-
-# ---------------------------------------------------------------- compose
-
-
-@bp.get("/compose")
-@requires("compose")
-def compose(workspace_id: str) -> ResponseReturnValue:
-    """The empty form, or one filled from an earlier post (`from`) or for one profile (`account`)."""
-    targets = posts.targets(g.workspace)
-    earlier = posts.post(g.workspace, request.args["from"]) if request.args.get("from") else None
-    chosen = set(request.args.getlist("account"))
-    if earlier and not chosen:
-        chosen = {delivery.account_id for delivery in earlier.deliveries}
-    free = [target.account.id for target in targets if target.selectable]
-    if not chosen and len(free) == 1:
-        chosen = set(free)
-    return show("compose.html", **_form(text=earlier.text if earlier else "", chosen=chosen & set(free)))
-
-
-@bp.post("/compose")
-@requires("compose")
-def create(workspace_id: str) -> ResponseReturnValue:
-    """Schedule the post, or show the form again with what is wrong and everything that was typed."""
-    form = request.form
-    try:
-        _refuse_idle_time()
-        post = posts.schedule(
-            g.workspace, g.user, form.get("text", ""), form.getlist("accounts"), when=_when(),
-            wall_time=form.get("wall_time", ""), nonce=form.get("nonce", ""), again=form.get("again") == "yes")
-    except Invalid as problem:
-        return invalid("compose.html", "form", **{**_typed(), "errors": problem.errors})
-    return redirect(url_for(".post", workspace_id=workspace_id, post_id=post.id), 303)
-
-
-@bp.post("/compose/check")
-@requires("compose")
-def check(workspace_id: str) -> ResponseReturnValue:
-    """The checks beside the form while somebody types; without script the whole page, with nothing lost."""
-    return show("compose.html", "checks", **_typed())
-
-
-def _refuse_idle_time() -> None:
-    """Somebody who typed a time and left "Now" ticked must not find the post published. Raises Invalid."""
-    typed = request.form.get("wall_time", "")
-    if _when() == "now" and typed and typed != request.form.get("proposed", typed):
-        raise Invalid({"wall_time": "You typed a time, but Now is chosen. Choose “At a time”, or empty this field."})
-
-
-def _when() -> str:
-    return "later" if request.form.get("when") == "later" else "now"
-
-
-def _typed() -> dict[str, Any]:
-    form = request.form
-    return _form(text=form.get("text", ""), chosen=set(form.getlist("accounts")), when=_when(),
-                 wall_time=form.get("wall_time", ""), nonce=form.get("nonce", ""))
-
-
-def _form(text: str = "", chosen: set[str] | None = None, when: str = "now", wall_time: str = "",
-          nonce: str = "") -> dict[str, Any]:
-    """What the form and its checks show."""
-    targets = sorted(posts.targets(g.workspace), key=lambda target: not target.selectable)
-    accounts = [target.account for target in targets if target.account.id in (chosen or set())]
-    return {
-        "targets": targets, "chosen": {account.id for account in accounts}, "text": text, "when": when,
-        "wall_time": wall_time or _next_hour(), "proposed": request.form.get("proposed") or _next_hour(),
-        "nonce": nonce or outside.secret(16), "errors": {},
-        "checks": posts.check(text, accounts), "provider_of": provider_of, "words": words,
-    }
-
-
-def _next_hour() -> str:
-    there = times.local(outside.now(), g.workspace.time_zone) + timedelta(hours=1)
-    return f"{there:%Y-%m-%dT%H}:00"
 
 
 # ---------------------------------------------------------------- the list and one post
@@ -130,14 +56,49 @@ def post(workspace_id: str, post_id: str) -> ResponseReturnValue:
 @requires("compose")
 def cancel(workspace_id: str, post_id: str) -> ResponseReturnValue:
     """Cancel all of a post that has not gone out."""
-    return _act(post_id, lambda found: publishing.cancel(found, g.user), "Cancelled. What is already published stays.")
+    return _act(post_id, lambda found: decisions.cancel(found, g.user), "Cancelled. What is already published stays.")
 
 
 def _one(found: Post) -> dict[str, Any]:
     steps = sorted(((event, delivery) for delivery in found.deliveries for event in delivery.log),
                    key=lambda pair: (pair[0].at, pair[0].id), reverse=True)
-    return {"post": found, "steps": steps, "every": _pace([found]), "words": words, "provider_of": provider_of,
-            "can_cancel": sum(one.state in STOPPABLE for one in found.deliveries) > 1, "action": None, "problem": ""}
+    content = drafts.load(found.text, found.content)
+    shown = {one.id: one for one in media.still_there(g.workspace, list(content.all_media))}
+    return {
+        "post": found, "steps": steps, "content": content, "shown": shown, "every": _pace([found]), "words": words,
+        "provider_of": provider_of, "format_label": _format_label, "further": _further, "chosen": _chosen,
+        "action": None, "problem": "",
+        "can_cancel": sum(one.state in STOPPABLE for one in found.deliveries) > 1,
+        "actions": {one.id: _actions(one) for one in found.deliveries},
+    }
+
+
+def _further(delivery: Delivery) -> list[tuple[str, dict[str, str]]]:
+    """What is out besides the post itself: the further parts of a chain, the first comment."""
+    content = drafts.load(delivery.post.text, delivery.post.content)
+    kinds = [kind for kind, _ in drafts.parts_of(content, delivery.account, delivery.format)]
+    return [("First comment" if number < len(kinds) and kinds[number] == COMMENT else f"Part {number + 1}", part)
+            for number, part in enumerate(delivery.parts) if number]
+
+
+def _chosen(delivery: Delivery) -> list[tuple[str, str]]:
+    """The platform's own choices that a delivery carries, in words."""
+    fields = {one.name: one for one in provider_of(delivery.account.platform).fields}
+    return [(fields[name].label,
+             "yes" if fields[name].kind == "check" else dict(fields[name].choices).get(value, value))
+            for name, value in delivery.options.items() if name in fields and fields[name].kind != "file"]
+
+
+def _format_label(delivery: Delivery) -> str:
+    """What kind of post a delivery is, in the platform's words."""
+    provider = provider_of(delivery.account.platform)
+    return next((one.label for one in provider.formats if one.slug == delivery.format), delivery.format)
+
+
+def _actions(delivery: Delivery) -> tuple[words.Action, ...]:
+    """What a person may do to a delivery; deleting only where the platform lets us, and once."""
+    deletable = delivery.deleted_at is None and bool(delivery.parts) and decisions.can_delete(delivery.account)
+    return tuple(one for one in words.actions(delivery) if one is not words.DELETE or deletable)
 
 
 def _pace(shown: list[Post]) -> str:
@@ -158,13 +119,14 @@ Deed = Callable[[Delivery], object]
 
 
 DEEDS: dict[str, Deed] = {
-    words.RETRY.slug: lambda delivery: publishing.retry(delivery, g.user),
-    words.CANCEL.slug: lambda delivery: publishing.cancel_delivery(delivery, g.user),
-    words.RESCHEDULE.slug: lambda delivery: publishing.reschedule(
+    words.RETRY.slug: lambda delivery: decisions.retry(delivery, g.user),
+    words.CANCEL.slug: lambda delivery: decisions.cancel_delivery(delivery, g.user),
+    words.RESCHEDULE.slug: lambda delivery: decisions.reschedule(
         delivery, g.user, request.form.get("wall_time", "")),
-    words.CHECK_AGAIN.slug: lambda delivery: publishing.check_again(delivery, g.user),
-    words.MARK_PUBLISHED.slug: lambda delivery: publishing.mark_published(delivery, g.user),
-    words.PUBLISH_AGAIN.slug: lambda delivery: publishing.publish_again(delivery, g.user),
+    words.CHECK_AGAIN.slug: lambda delivery: decisions.check_again(delivery, g.user),
+    words.MARK_PUBLISHED.slug: lambda delivery: decisions.mark_published(delivery, g.user),
+    words.PUBLISH_AGAIN.slug: lambda delivery: decisions.publish_again(delivery, g.user),
+    words.DELETE.slug: lambda delivery: decisions.delete_published(delivery, g.user),
 }
 
 
@@ -175,7 +137,7 @@ def ask(workspace_id: str, post_id: str, delivery_id: str, action: str) -> Respo
     delivery, wanted = _delivery(post_id, delivery_id), words.BY_SLUG.get(action)
     if wanted is None or not wanted.asks:
         abort(404)
-    if wanted not in words.actions(delivery):
+    if wanted not in _actions(delivery):
         return _moved_on(delivery.post, "This has changed meanwhile, so the question no longer fits.")
     return show("post.html", **{**_one(delivery.post), **_question(delivery, wanted)})
 
@@ -205,8 +167,14 @@ def _question(delivery: Delivery, wanted: words.Action) -> dict[str, Any]:
 def _own_time(delivery: Delivery) -> str:
     """The time a delivery has now, as a form proposes it; the next hour where that has passed."""
     if delivery.scheduled_for <= outside.now():
-        return _next_hour()
+        return next_hour()
     return f"{times.local(delivery.scheduled_for, g.workspace.time_zone):%Y-%m-%dT%H:%M}"
+
+
+def next_hour() -> str:
+    """The full hour after the next minute, as a form proposes it."""
+    there = times.local(outside.now(), g.workspace.time_zone) + timedelta(hours=1)
+    return f"{there:%Y-%m-%dT%H}:00"
 
 
 def _delivery(post_id: str, delivery_id: str) -> Delivery:

@@ -69,6 +69,7 @@ RESCHEDULE = Action("reschedule", "Reschedule", asks=True)
 CHECK_AGAIN = Action("check-again", "Check again")
 MARK_PUBLISHED = Action("mark-published", "Mark as published", asks=True, stands_out=False)
 PUBLISH_AGAIN = Action("publish-again", "Publish again", asks=True, stands_out=False)
+DELETE = Action("delete", "Delete there", asks=True, stands_out=False)
 
 ACTIONS: dict[str, tuple[Action, ...]] = {
     SCHEDULED: (RESCHEDULE, CANCEL),
@@ -77,7 +78,10 @@ ACTIONS: dict[str, tuple[Action, ...]] = {
     MISSED: (RESCHEDULE, PUBLISH_NOW, CANCEL),
     FAILED: (RETRY, CANCEL),
     CANCELLED: (RESCHEDULE,),
+    PUBLISHED: (DELETE,),
 }
+# where the platform accepted a post and nobody asks any more what became of it
+STUCK = (CHECK_AGAIN, MARK_PUBLISHED)
 BY_SLUG = {action.slug: action for actions in ACTIONS.values() for action in actions}
 
 # what is said once an action took effect
@@ -88,6 +92,7 @@ DONE = {
     "check-again": "We look again whether {platform} has it.",
     "mark-published": "Marked as published.",
     "publish-again": "It is sent again now.",
+    "delete": "Deleted at {platform}.",
 }
 
 # where a delivery moves by itself within seconds; elsewhere a slow look is enough
@@ -106,6 +111,8 @@ def note(delivery: Delivery, platform: str) -> str:
 
 def actions(delivery: Delivery) -> tuple[Action, ...]:
     """What a person may do to a delivery in its present state, the likeliest first."""
+    if delivery.state == SENT and delivery.due_at is None and delivery.lease_until is None:
+        return STUCK
     return ACTIONS.get(delivery.state, ())
 
 

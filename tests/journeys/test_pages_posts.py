@@ -125,7 +125,7 @@ BUTTONS = {
     PREPARING: set(),
     PROCESSING: set(),
     PUBLISHING: set(),
-    SENT: set(),
+    SENT: {"check-again", "mark-published"},  # nobody asks any more what became of it
     PUBLISHED: set(),
     HELD: {"reschedule", "cancel"},
     UNCONFIRMED: {"check-again", "mark-published", "publish-again"},
