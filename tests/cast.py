@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
+from flask import current_app
+from PIL import Image
+
 from socialconsole import outside, passwords
 from socialconsole.database import writing
 from socialconsole.models import (
@@ -14,6 +17,7 @@ from socialconsole.models import (
     ConnectionAttempt,
     Delivery,
     Grant,
+    Media,
     Membership,
     PlatformApp,
     Post,
@@ -106,6 +110,7 @@ class Things:
     post_id: str = "pst_bread"
     delivery_id: str = "dlv_bread"
     platform: str = "twitter"
+    media_id: str = "med_bread"
 
 
 def make_things(cast: Cast) -> Things:
@@ -124,8 +129,13 @@ def make_things(cast: Cast) -> Things:
         session.add_all((app, grant, account, post))
         session.add(Delivery(id=things.delivery_id, workspace_id=bakery, post=post, account=account, state="missed",
                              scheduled_for=now))
+        session.add(Media(id=things.media_id, workspace_id=bakery, kind="image", type="image/png", size=1, sha256="-",
+                          name="Secret recipe.png", width=8, height=8, created_at=now))
         session.add(ConnectionAttempt(
             id=things.attempt_id, state_hash="-", browser_hash="-", platform=things.platform, app=app, app_generation=1,
             workspace_id=bakery, user_id=cast.alice.id, login_id="log", redirect_uri="", scopes_asked="",
             state="declined", created_at=now, expires_at=now + timedelta(minutes=10)))
+    folder = current_app.extensions["config"].media_folder / bakery
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8)).save(folder / things.media_id, "PNG")
     return things
