@@ -115,7 +115,7 @@ def compose_with_errors(page: Page, stage: Stage) -> None:
     page.get_by_role("radio", name="At a time").check()
     page.get_by_label("Date and time").fill("2020-01-01T10:00")
     page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_text("This time has passed already")).to_be_visible()
+    expect(page.get_by_text("This time has passed already").first).to_be_visible()
 
 
 def edit_a_refused_post(page: Page, stage: Stage) -> None:
