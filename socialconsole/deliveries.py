@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, select
 from .extensions import db
 from .models import (
     CANCELLED,
+    FAILED,
     HELD,
     MISSED,
     PREPARING,
@@ -30,6 +31,7 @@ from .models import (
 # What a held delivery waits for.
 FOR_ACCOUNT, FOR_PLATFORM, FOR_APP = "account", "platform", "app"
 LOOK_AFTER = timedelta(seconds=10)
+MOST_STOPS = 6  # a post that takes its worker down each time must not do so for ever
 
 
 def move(delivery: Delivery, state: str, note: str, now: datetime, *, due_at: datetime | None = None, hold: str = "",
@@ -103,7 +105,11 @@ def settle(now: datetime) -> int:
             delivery.looks = 0
             move(delivery, UNCONFIRMED, "The console stopped in the middle of sending. We look whether it is there.",
                  now, due_at=now + LOOK_AFTER)
+        elif delivery.attempts + 1 >= MOST_STOPS:
+            move(delivery, FAILED, f"The console stopped {MOST_STOPS} times while preparing this post, so it does not "
+                                   "try any more. Try again with another file.", now, code="stopped")
         else:
+            delivery.attempts += 1
             move(delivery, SCHEDULED, "The console stopped before sending. It goes on.", now, due_at=now)
     return len(lost)
 

@@ -99,7 +99,11 @@ def get(url: str, *, most_bytes: int, types: Sequence[str] = (), seconds: float 
         found, onward = _fetch(parts, rules, into)
         if onward is None:
             return found
-        before, url = parts, urljoin(parts.geturl(), onward)
+        try:
+            before, url = parts, urljoin(parts.geturl(), onward)
+        except ValueError:
+            raise Refused("This address leads on to one that cannot be read. Use the address that it should lead "
+                          "to.") from None
     raise Refused("This address leads on from page to page without end. Use the address that it should lead to.")
 
 

@@ -23,6 +23,7 @@ IMAGE, GIF, VIDEO, DOCUMENT = "image", "gif", "video", "document"
 MOST_PIXELS = 100_000_000
 LARGEST_PICTURE = 256 * 1024 * 1024
 LARGEST_DOCUMENT = 320 * 1024 * 1024  # no platform takes more than 100 MB
+MOST_SCANS = 100  # of a JPEG; an honest progressive one has about ten
 LARGEST_LISTING = 8 * 1024 * 1024  # the list of members at the end of a zip
 MOST_FRAMES = 20_000
 PDF_SECONDS = 20
@@ -202,6 +203,8 @@ def orientation(picture: Image.Image) -> int:
 
 
 def _picture(path: Path, type: str, shown: str) -> Measured:
+    if type == "image/jpeg" and _scans(path) > MOST_SCANS:
+        raise NotUsable(f"{shown} is built of too many layers to be read. Save or export it once more.")
     try:
         with path.open("rb") as stream:
             picture = opened(stream, type)
@@ -333,12 +336,27 @@ def _check_listing(path: Path) -> None:
         stream.seek(max(0, path.stat().st_size - 65_557))
         end = stream.read()
     place = end.rfind(b"PK\x05\x06")
+    if b"PK\x06\x07" in end:  # a second kind of list, whose length the first one need not tell
+        raise ValueError("a list of members of another kind")
     if place < 0 or len(end) < place + 16 or int.from_bytes(end[place + 12 : place + 16], "little") > LARGEST_LISTING:
         raise ValueError("no list of members, or too long a one")
 
 
+def _scans(path: Path) -> int:
+    """How many passes a JPEG takes to be drawn; each costs as much as the whole picture."""
+    found, before = 0, b""
+    with path.open("rb") as stream:
+        while piece := stream.read(1024 * 1024):
+            found += (before + piece).count(b"\xff\xda")
+            before = piece[-1:]
+    return found
+
+
 def _told_pages(archive: zipfile.ZipFile) -> int:
     try:
+        # zipfile does not bound what the other methods unpack to in one step.
+        if archive.getinfo("docProps/app.xml").compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return 0
         with archive.open("docProps/app.xml") as member:
             told = re.search(rb"<Pages>(\d{1,5})</Pages>", member.read(65_536))
     except (KeyError, RuntimeError, zipfile.BadZipFile):

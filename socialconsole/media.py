@@ -26,7 +26,7 @@ from .config import Config
 from .database import writing
 from .extensions import db
 from .measuring import Measured, NotUsable
-from .models import FINAL, Delivery, Media, MediaLink, MediaUse, User, Workspace, new_id
+from .models import FINAL, HELD, Delivery, Media, MediaLink, MediaUse, User, Workspace, new_id
 from .outside import now as present
 from .providers.content import GIF, IMAGE, VIDEO, File, Format
 from .vault import Vault
@@ -345,7 +345,7 @@ def served(token: str) -> tuple[Path, str] | None:
     found = db.session.execute(
         select(MediaLink, Media).join(Media, Media.id == MediaLink.media_id)
         .join(Delivery, Delivery.id == MediaLink.delivery_id)
-        .where(MediaLink.token_hash == _hashed(token), Delivery.state.not_in(FINAL))).first()
+        .where(MediaLink.token_hash == _hashed(token), Delivery.state.not_in((*FINAL, HELD)))).first()
     if found is None:
         return None
     link, stored = found

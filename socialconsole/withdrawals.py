@@ -117,7 +117,10 @@ def _moment(value: Any) -> datetime | None:
     """An instant in seconds since 1970; None where there is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**40:
         return None
-    return datetime.fromtimestamp(value, UTC)
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):  # beyond the years that can be written
+        return None
 
 
 def _grants(app: PlatformApp, person_id: str, until: datetime | None) -> list[Grant]:

@@ -16,7 +16,7 @@ from ..posts import Choice, Invalid
 from ..providers import provider as provider_of
 from ..providers.content import Poll
 from . import words
-from .media import takes_files
+from .media import MOST_FILES, takes_files
 from .page import invalid, show
 from .posts import next_hour
 
@@ -99,7 +99,7 @@ def _content(*, fetches: bool = False) -> tuple[Content, str]:
     """
     form, refused = request.form, ""
     ids = form.getlist("media")
-    for upload in request.files.getlist("files"):
+    for upload in request.files.getlist("files")[:MOST_FILES]:
         if not upload.filename:
             continue
         try:

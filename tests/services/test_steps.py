@@ -368,3 +368,18 @@ def test_what_came_to_nothing_for_good_is_tried_anew_with_what_was_noted(post, p
     clock.ahead(minutes=2)
     publishing.deliver(delivery.id)
     assert now_is(delivery).state == PUBLISHED and seen == [{"tries": 1}]
+
+
+def test_a_post_that_takes_its_worker_down_each_time_stops_doing_so(post, platform, clock):
+    delivery = post()
+    platform.says("prepare", KeyboardInterrupt())
+    for _ in range(20):
+        if now_is(delivery).state == FAILED:
+            break
+        with pytest.raises(KeyboardInterrupt):
+            publishing.deliver(delivery.id)
+        clock.ahead(minutes=4)
+        tokens.refresh("grt_1")
+        heartbeat.settle(clock(), lambda kind, ids: None)
+    assert now_is(delivery).state == FAILED and "6 times" in now_is(delivery).note
+    assert platform.times("prepare") == 6 and not platform.times("publish")

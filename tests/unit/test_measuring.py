@@ -288,3 +288,19 @@ def test_a_video_without_a_place_is_left_alone(tmp_path):
     path, clean = tmp_path / "file", tmp_path / "clean"
     path.write_bytes(made.mp4(extra=made.box(b"udta", b"\0\0\0\xff" + b"bad!")))
     assert not locations.cleaned(path, "video/mp4", clean) and not clean.exists()
+
+
+def test_a_jpeg_of_a_thousand_layers_is_not_even_begun(tmp_path):
+    whole = made.picture("JPEG", (64, 64))
+    at = whole.index(b"\xff\xda")
+    path = tmp_path / "slow.jpg"
+    path.write_bytes(whole[:at] + b"\xff\xda\x00\x02" * 200 + whole[at:])
+    with pytest.raises(NotUsable, match="too many layers"):
+        measure(path, "slow.jpg")
+
+
+def test_an_archive_that_hides_the_length_of_its_list_is_refused(tmp_path):
+    path = tmp_path / "odd.docx"
+    path.write_bytes(made.zipped(**{"word/document.xml": b"x"}) + b"PK\x06\x07" + bytes(16))
+    with pytest.raises(NotUsable):
+        measure(path, "odd.docx")
