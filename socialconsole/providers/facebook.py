@@ -26,7 +26,18 @@ from .facebook_pages import PICTURE, Graph, described_page, list_pages
 from .facebook_portal import CONSEQUENCES, FEATURES, GUIDE, SCOPES
 from .facebook_refusals import NOT_FETCHED, REFUSALS
 from .matching import happened_at, is_same
-from .meta import APP_VERSION, META_ID, META_SECRET, GraphCall, MetaProvider, auth_type, is_busy, rows, the_person
+from .meta import (
+    APP_VERSION,
+    META_ID,
+    META_SECRET,
+    GraphCall,
+    MetaProvider,
+    auth_type,
+    is_busy,
+    remove_app,
+    rows,
+    the_person,
+)
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, REVOKE, TOKEN, redact
 
 _VIDEO_FIELDS = "status,permalink_url,post_id"
@@ -144,14 +155,7 @@ class Facebook(MetaProvider):
     def revoke(self, app: App, tokens: TokenSet, person_id: str) -> None:
         """Remove the app for this person, with every Page behind it; one that is removed already is fine."""
         with self.call(app, tokens.access_token, REVOKE) as call:
-            try:
-                done = call.delete(f"/{app.api_version}/{person_id}/permissions")
-            except NeedsReconnect as refused:
-                if refused.code != "190/458":
-                    raise
-                return
-            if done.json().get("success") is False:
-                raise call.unclear()
+            remove_app(call, app.api_version, person_id)
 
     # ------------------------------------------------------------ publish
 

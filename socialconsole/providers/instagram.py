@@ -44,7 +44,7 @@ from .instagram_media import CAROUSEL, PHOTO, REEL, STORY, Workshop, collaborato
 from .instagram_portal import CONSEQUENCES, DIRECT, FEATURES, GUIDES, MODES, PAGE, SCOPES
 from .instagram_refusals import DIRECT_REFUSALS, NOT_FROM_HERE, PAGE_REFUSALS
 from .matching import is_same
-from .meta import APP_VERSION, META_ID, META_SECRET, GraphCall, MetaProvider, auth_type, rows, the_person
+from .meta import APP_VERSION, META_ID, META_SECRET, GraphCall, MetaProvider, auth_type, remove_app, rows, the_person
 from .oauth2 import split_scopes
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, REVOKE, TOKEN, Parsed, Refusal, redact
 
@@ -260,14 +260,7 @@ class Instagram(MetaProvider):
         if app.mode == DIRECT:
             raise PlatformError("Instagram offers no way to take the permission back from here.", "not_offered")
         with self.call(app, tokens.access_token, REVOKE) as call:
-            try:
-                done = call.delete(f"/{app.api_version}/{person_id}/permissions")
-            except NeedsReconnect as refused:
-                if refused.code != "190/458":
-                    raise
-                return
-            if done.json().get("success") is False:
-                raise call.unclear()
+            remove_app(call, app.api_version, person_id)
 
     # ------------------------------------------------------------ publish
 

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from .. import outside
-from ..errors import EXPIRED, PASSWORD_CHANGED, SUSPENDED, PlatformError, RateLimited
+from ..errors import EXPIRED, PASSWORD_CHANGED, SUSPENDED, NeedsReconnect, PlatformError, RateLimited
 from .base import ANOTHER, DATA_ACCESS, ApiVersion, App
 from .call import Call, Reply, stated_wait
 from .oauth2 import OAuth2Provider
@@ -251,3 +251,15 @@ def after(body: Mapping[str, Any]) -> str:
     if not isinstance(cursors, dict) or not (isinstance(paging, dict) and paging.get("next")):
         return ""
     return str(cursors.get("after") or "")
+
+
+def remove_app(call: Call, version: str, person_id: str) -> None:
+    """Take the whole app from a person, with everything behind it; one that is removed already is fine."""
+    try:
+        done = call.delete(f"/{version}/{person_id}/permissions")
+    except NeedsReconnect as refused:
+        if refused.code != "190/458":
+            raise
+        return
+    if done.json().get("success") is False:
+        raise call.unclear()
