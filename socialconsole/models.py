@@ -7,7 +7,7 @@ Instants are UTC. Ids are a prefix and a ULID: sortable, and never guessable fro
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ulid import ULID
 
@@ -48,6 +48,11 @@ MaybeInstant = Mapped[datetime | None]
 def instant(**options: Any) -> Any:
     """A column for an instant."""
     return mapped_column(UtcDateTime, **options)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Options of an index that holds only the rows that meet a condition: what waits, not what is over."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Installation(Base):
@@ -196,6 +201,12 @@ class PlatformApp(Base):
     trouble_code: Mapped[str] = mapped_column(String(80), default="")
     trouble_at: MaybeInstant = instant()
     quiet_until: MaybeInstant = instant()
+    # The breaker: while it is open nothing is asked in this app's name, but for one probe each time its pause ends.
+    breaker_opened_at: MaybeInstant = instant()
+    breaker_until: MaybeInstant = instant()
+    breaker_trips: Mapped[int] = mapped_column(default=0)  # pauses in a row, each longer than the one before
+    breaker_probe_until: MaybeInstant = instant()  # one probe is under way, until then at most
+    breaker_scope: Mapped[str] = mapped_column(String(10), default="")  # what failed: renew, or all
     version: Mapped[int] = mapped_column(default=1)
     created_at: Instant = instant()
     updated_at: Instant = instant()
@@ -266,12 +277,16 @@ class Grant(Base):
     lease_until: MaybeInstant = instant()
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str] = mapped_column(Text, default="")
+    error_code: Mapped[str] = mapped_column(String(80), default="")  # of the last failed renewal
+    failed_at: MaybeInstant = instant()  # when that was
     granted_at: Instant = instant()
     renewed_at: MaybeInstant = instant()
     app: Mapped[PlatformApp] = relationship()
     __table_args__ = (
         UniqueConstraint("workspace_id", "app_id", "person_id", "profile_id"),
         Index("ix_grant_due_at", "due_at"),
+        Index("ix_grant_app_id", "app_id", "error_code", "failed_at"),
+        Index("ix_grant_lease_until", "lease_until", **_where("lease_until IS NOT NULL")),
     )
 
 
@@ -311,6 +326,7 @@ class Account(Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "platform", "platform_user_id"),
         Index("ix_account_sync_due_at", "sync_due_at"),
+        Index("ix_account_platform_state", "platform", "state"),  # counted without reading rows and their pictures
     )
 
 
@@ -381,6 +397,35 @@ class DeletionRequest(Base):
 # ---------------------------------------------------------------- posts
 
 
+class Series(Base):
+    """A post that repeats: what to write, to whom, and when again. Each time it comes up it makes one Post.
+
+    The wall time is what counts: an occurrence is computed from it, never from the one before, so it keeps its hour
+    when the clocks change. There is at most one occurrence ahead.
+    """
+
+    __tablename__ = "series"
+    id: Mapped[str] = key("ser")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    author_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    author_name: Mapped[str] = mapped_column(String(254), default="")
+    text: Mapped[str] = mapped_column(Text)
+    content: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # One for each account: account_id, format, options.
+    targets: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    every: Mapped[str] = mapped_column(String(10))  # day, week, month
+    first_wall: Mapped[str] = mapped_column(String(16))  # 2026-11-23T06:00 in `time_zone`: the first occurrence
+    time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
+    last_day: Mapped[str] = mapped_column(String(10), default="")  # 2026-12-31, the last day it may come up; "": no end
+    number: Mapped[int] = mapped_column(default=0)  # of the occurrence ahead: 0 is the first
+    next_at: MaybeInstant = instant()  # when the occurrence ahead goes out; None: it has come to its end
+    state: Mapped[str] = mapped_column(String(10), default="running")  # running, stopped, ended
+    skipped: Mapped[int] = mapped_column(default=0)  # occurrences that were left out while the console was off
+    note: Mapped[str] = mapped_column(Text, default="")
+    created_at: Instant = instant()
+    __table_args__ = (Index("ix_series_next_at", "next_at", **_where("next_at IS NOT NULL")),)
+
+
 class Post(Base):
     """What the author wrote and when it should go. Its outcome is counted from its Deliveries."""
 
@@ -397,6 +442,7 @@ class Post(Base):
     wall_time: Mapped[str] = mapped_column(String(16), default="")  # 2026-11-23T06:00 in `time_zone`
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     form_nonce: Mapped[str] = mapped_column(String(64), unique=True)  # a form sent twice makes one post
+    series_id: Mapped[str | None] = mapped_column(ForeignKey("series.id", ondelete="SET NULL"), index=True)
     version: Mapped[int] = mapped_column(default=1)
     created_at: Instant = instant()
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="post", order_by="Delivery.id")
@@ -442,6 +488,8 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("post_id", "account_id"),
         Index("ix_delivery_state_due_at", "state", "due_at"),
+        Index("ix_delivery_is_heavy", "is_heavy", "account_id", "due_at", **_where("due_at IS NOT NULL")),
+        Index("ix_delivery_lease_until", "lease_until", **_where("lease_until IS NOT NULL")),
     )
 
 
@@ -456,3 +504,21 @@ class DeliveryEvent(Base):
     state: Mapped[str] = mapped_column(String(12))
     text: Mapped[str] = mapped_column(Text, default="")
     by: Mapped[str] = mapped_column(String(254), default="")
+
+
+# ---------------------------------------------------------------- counting
+
+
+class Tally(Base):
+    """How often something happened within five minutes: for the metrics, the charts of *Health*, and nothing else.
+
+    Older rows are folded into the one whose `at` is EVER, so that sums never fall.
+    """
+
+    __tablename__ = "tally"
+    at: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)  # where the five minutes begin
+    what: Mapped[str] = mapped_column(String(20), primary_key=True)  # refresh, publish, lateness, call
+    platform: Mapped[str] = mapped_column(String(20), primary_key=True, default="")
+    label: Mapped[str] = mapped_column(String(80), primary_key=True, default="")  # an outcome, a code, an upper bound
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+    total: Mapped[float] = mapped_column(default=0.0)  # the sum of what was measured, where something was
