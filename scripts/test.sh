@@ -1,5 +1,5 @@
 #!/bin/sh
-# Find a browser, then check style, types and behaviour. All three are run even if one fails, so that one run tells all.
+# Find a browser and PostgreSQL, then check style, types and behaviour. All three are run even if one fails, so that one run tells all.
 set -u
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -37,6 +37,19 @@ install_browser() {
     "$python" -m playwright install --only-shell chromium >/dev/null && find_browser
 }
 
+has_postgresql() {
+    [ -z "$("$python" -c 'from tests import postgres; print(postgres.why_not())')" ]
+}
+
+install_postgresql() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    echo "Installing PostgreSQL for the tests (apt-get install postgresql)"
+    # Debian would start a server of its own at once; whether that works is nothing to us.
+    apt-get update -qq >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null 2>&1
+    has_postgresql
+}
+
 if [ -n "$CHROMIUM" ] && [ ! -x "$CHROMIUM" ]; then
     echo "CHROMIUM=$CHROMIUM is no program that can be started. Name another one, or leave it out." >&2
     exit 1
@@ -49,6 +62,10 @@ elif ! find_browser && ! install_browser; then
     echo "The browser tests need Chromium, which was not found and could not be installed." >&2
     echo "Install it (Debian: apt-get install chromium), name it (CHROMIUM=/path), or leave them out (BROWSER=0)." >&2
     exit 1
+fi
+if ! has_postgresql && ! install_postgresql; then
+    "$python" -c 'from tests import postgres; print(postgres.why_not())' >&2
+    [ -z "${CI:-}" ] || exit 1
 fi
 
 status=0

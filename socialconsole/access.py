@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from . import audit, logins, outside, passwords, times
 from .config import Config
-from .database import writing
+from .database import alone, writing
 from .extensions import db
 from .models import EDITOR, OWNER, VIEWER, Membership, User, Workspace
 
@@ -216,6 +216,7 @@ def set_up(email: str, password: str, workspace_name: str, time_zone: str, now: 
         raise Invalid(errors)
     hashed = passwords.hashed(password)
     with writing() as session:
+        alone("set up")
         first = session.scalar(select(User).order_by(User.created_at, User.id).limit(1))
         if first is not None:
             return first if link is None else None

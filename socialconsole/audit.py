@@ -9,8 +9,9 @@ from typing import Any
 from flask import g, has_app_context
 from sqlalchemy import ColumnElement, or_, select, tuple_
 
+from .database import add_row
 from .extensions import db
-from .models import AuditEvent
+from .models import AuditEvent, new_id
 from .outside import now as present
 
 LONGEST_NAME = 200
@@ -24,16 +25,13 @@ ANYWHERE = Anywhere()
 
 
 def record(action: str, subject_type: str, subject_id: str, summary: str, *, workspace_id: str | None = None,
-           name: str = "", **detail: Any) -> AuditEvent:
+           name: str = "", **detail: Any) -> None:
     """Write one event; inside `writing()`. Who and from where come from the request, if there is one."""
     user = g.get("user") if has_app_context() else None
-    event = AuditEvent(
-        at=present(), workspace_id=workspace_id, user_id=user.id if user else None,
-        user_name=user.shown if user else "", action=action, subject_type=subject_type, subject_id=subject_id,
-        subject_name=name[:LONGEST_NAME], summary=summary, detail=detail,
-        address=(g.get("address") or "") if has_app_context() else "")
-    db.session.add(event)
-    return event
+    add_row(AuditEvent, id=new_id("evt"), at=present(), workspace_id=workspace_id, user_id=user.id if user else None,
+            user_name=user.shown if user else "", action=action, subject_type=subject_type, subject_id=subject_id,
+            subject_name=name[:LONGEST_NAME], summary=summary, detail=detail,
+            address=(g.get("address") or "") if has_app_context() else "")
 
 
 def events(*, workspace_id: str | None | Anywhere = ANYWHERE, subjects: Sequence[tuple[str, str]] = (),

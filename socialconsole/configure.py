@@ -15,7 +15,7 @@ from sqlalchemy import delete, select, update
 
 from . import audit, configure_checks, deliveries, platform_apps, tokens
 from .configure_checks import Settings
-from .database import writing
+from .database import alone, lock, writing
 from .errors import APP_CHANGED
 from .extensions import db
 from .models import (
@@ -36,6 +36,7 @@ from .providers import provider as provider_of
 from .providers.base import Provider
 from .providers.shapes import clean
 
+ADMIN = "platform apps"  # two admins who save at once do so one after the other
 LABELS = {
     "mode": "kind of use", "client_id": "client ID", "api_version": "API version",
     "callback_override": "callback override", "scope_override": "scopes", "features": "features",
@@ -91,6 +92,7 @@ def save(segment: str, values: Mapping[str, Any], user: User, now: datetime, *, 
     """
     provider = platform_apps.provider_at(segment)
     with writing():
+        alone(ADMIN)
         app = platform_apps.at(segment)
         typed, errors = configure_checks.read(provider, values, platform_apps.callback_url(segment), now.date())
         found = _against_stored(provider, app, typed, complete)
@@ -297,9 +299,11 @@ def _new_generation(provider: Provider, app: PlatformApp, client_id: str, is_san
     if not app.is_saved or (client_id == app.client_id and is_sandbox == app.is_sandbox):
         return 0
     count = ask_before_new_generation(provider, app, is_sandbox=is_sandbox, confirm=confirm)
+    lock(app)  # who comes back from the platform right now finds another generation
     app.generation += 1
     why = f"The app at {provider.name} was replaced by the admin of this console. Reconnect to go on."
-    for grant in db.session.scalars(select(Grant).where(Grant.app_id == app.id, Grant.app_generation < app.generation)):
+    minted = select(Grant).where(Grant.app_id == app.id, Grant.app_generation < app.generation)
+    for grant in db.session.scalars(minted.order_by(Grant.id).with_for_update(key_share=True)):
         _end(grant, why, now)
     waiting = select(ConnectionAttempt).where(ConnectionAttempt.app_id == app.id,
                                               ConnectionAttempt.state.in_((STARTED, GRANTED)))
@@ -359,6 +363,7 @@ def turn_on(segment: str, now: datetime) -> PlatformApp:
     """Offer an app to tenants and let go what was held. Raises NotPossible with the reason."""
     provider = platform_apps.provider_at(segment)
     with writing():
+        alone(ADMIN)
         app = platform_apps.at(segment)
         why_not = platform_apps.why_not_on(provider, app)
         if why_not or app is None:
@@ -375,6 +380,7 @@ def turn_off(segment: str, now: datetime) -> PlatformApp | None:
     """Take an app away from tenants. Accounts stay and are kept alive, their posts are held."""
     provider = platform_apps.provider_at(segment)
     with writing():
+        alone(ADMIN)
         app = platform_apps.at(segment)
         if app is not None and app.is_on:
             app.is_on, app.updated_at = False, now
@@ -395,6 +401,7 @@ def add_app(platform: str, now: datetime) -> PlatformApp:
     """
     provider = provider_of(platform)
     with writing():
+        alone(ADMIN)
         apps = platform_apps.apps_of(platform)
         if not apps or not apps[0].is_saved:
             raise NotPossible(f"Save the first app of {provider.name} before you add another one.")
@@ -417,9 +424,11 @@ def _free_segment(platform: str) -> str:
 def remove_app(segment: str, now: datetime) -> str:
     """Forget a further app that is off and that nothing hangs on. Returns what it was called. Raises NotPossible."""
     with writing() as session:
+        alone(ADMIN)
         app = platform_apps.at(segment)
         if app is None:
             raise NotPossible("This app is removed already.")
+        lock(app)  # nobody begins or finishes to connect through it meanwhile
         row, name = platform_apps.row(segment, now), platform_apps.title(app)
         waits = session.scalar(select(ConnectionAttempt.id).where(
             ConnectionAttempt.app_id == app.id, ConnectionAttempt.state.in_((STARTED, GRANTED))).limit(1))

@@ -15,7 +15,7 @@ from . import configure, outside, platform_apps
 from .config import Config
 from .configure import NotPossible, Saved
 from .configure_checks import first_settings
-from .database import release, writing
+from .database import alone, release, writing
 from .models import PlatformApp, User
 from .providers.base import Provider
 
@@ -35,6 +35,7 @@ def use_sandbox(segment: str, user: User, now: datetime, *, confirm: bool = Fals
     app = platform_apps.at(segment)
     made = _known_app(app, config) or _new_app(provider, app, config, confirm)
     with writing():
+        alone(configure.ADMIN)
         app = platform_apps.at(segment)
         base = configure.stored_settings(app) if app else first_settings(provider)
         typed = replace(base, client_id=made["client_id"], client_secret=made["client_secret"])

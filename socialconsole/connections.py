@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 
 from . import accounts, audit, deliveries, outside, platform_apps, tokens
 from .accounts import actor
-from .database import release, took, writing
+from .database import alone, lock, release, took, writing
 from .disconnections import others_living_by, revoke
 from .errors import AttemptFailed, ConfigurationWrong, Declined, PlatformError
 from .extensions import db
@@ -290,8 +290,9 @@ def _facts(attempt: ConnectionAttempt) -> App:
 
 def _ended(attempt: ConnectionAttempt, error: PlatformError) -> None:
     now = present()
-    with writing() as session:
-        session.refresh(attempt)
+    with writing():
+        lock(attempt.app)
+        lock(attempt)
         if attempt.state != STARTED:
             return  # it was ended meanwhile, and that stands
         declined = isinstance(error, Declined)
@@ -306,9 +307,9 @@ def _ended(attempt: ConnectionAttempt, error: PlatformError) -> None:
 
 def _granted(attempt: ConnectionAttempt, consent: Consent) -> bool:
     """Keep what was given until the person's word; False if the attempt was ended while the platform was asked."""
-    with writing() as session:
-        session.refresh(attempt)
-        session.refresh(attempt.app)
+    with writing():
+        lock(attempt.app)
+        lock(attempt)
         if attempt.state != STARTED or attempt.app.generation != attempt.app_generation:
             if attempt.state == STARTED:
                 attempt.state, attempt.error, attempt.error_code = FAILED, CHANGED_MEANWHILE, "app_changed"
@@ -429,6 +430,8 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
         raise AnotherProfile
     now = present()
     with writing() as session:
+        alone("connect", found.workspace_id)  # two confirmations at once would both make the grant and the accounts
+        lock(found.app)
         is_mine = took(
             update(ConnectionAttempt).where(ConnectionAttempt.id == found.id, ConnectionAttempt.state == GRANTED)
             .values(state=FINISHED, consent_sealed=None))
@@ -448,7 +451,7 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
 def _save_grant(found: ConnectionAttempt, consent: Consent, now: datetime) -> Grant:
     grant = db.session.scalar(select(Grant).where(
         Grant.workspace_id == found.workspace_id, Grant.app_id == found.app_id, Grant.person_id == consent.person_id,
-        Grant.profile_id == consent.profile_id))
+        Grant.profile_id == consent.profile_id).with_for_update(key_share=True))
     if grant is None:
         grant = Grant(id=new_id("grt"), workspace_id=found.workspace_id, platform=found.platform, app_id=found.app_id,
                       person_id=consent.person_id, profile_id=consent.profile_id, fence=0, version=0)
@@ -466,7 +469,7 @@ def _save_grant(found: ConnectionAttempt, consent: Consent, now: datetime) -> Gr
 def _save_account(found: ConnectionAttempt, grant: Grant, profile: Profile, user: User, now: datetime) -> Account:
     account = db.session.scalar(select(Account).where(
         Account.workspace_id == found.workspace_id, Account.platform == found.platform,
-        Account.platform_user_id == profile.platform_user_id))
+        Account.platform_user_id == profile.platform_user_id).with_for_update(key_share=True))
     known = account is not None
     if account is None:
         account = Account(id=new_id("acc"), workspace_id=found.workspace_id, platform=found.platform,
@@ -517,7 +520,7 @@ def tidy(attempt_id: str) -> None:
 def _drop(found: ConnectionAttempt, state: str, why: str) -> None:
     consent, provider, before = _waiting_consent(found), connectable(found.platform), found.state
     with writing() as session:
-        session.refresh(found.app)
+        lock(found.app)
         facts = _facts(found)
         is_mine = took(
             update(ConnectionAttempt).where(ConnectionAttempt.id == found.id, ConnectionAttempt.state == before)

@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 
 from . import accounts, audit, deliveries, platform_apps, tokens
 from .accounts import actor
-from .database import release, writing
+from .database import alone, lock, release, writing
 from .errors import PlatformError
 from .extensions import db
 from .models import (
@@ -47,6 +47,7 @@ def pause(account: Account, user: User) -> None:
     """Publish nothing for this account; the connection is kept alive."""
     now = present()
     with writing():
+        lock(account)
         if account.state != ACTIVE:
             return
         account.state, account.state_since, account.state_by = PAUSED, now, actor(user)
@@ -59,6 +60,7 @@ def resume(account: Account, user: User) -> None:
     """Publish again, what waited included if its window is still open."""
     now = present()
     with writing():
+        lock(account)
         if account.state != PAUSED:
             return
         account.state, account.state_since, account.state_by = ACTIVE, now, actor(user)
@@ -121,8 +123,12 @@ def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
     Returns what happened at the platform, in words.
     """
     now, provider = present(), connectable(account.platform)
-    with writing() as session:
-        session.refresh(account)
+    with writing():
+        if account.grant is not None:
+            # Two that live by one permission and go at once: each would take the other for the one that stays.
+            alone("disconnect", account.grant.person_id)
+            lock(account.grant)
+        lock(account)
         if account.state == DISCONNECTED:
             return account.revoked_note
         grant, others = account.grant, _living_by(account)

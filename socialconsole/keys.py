@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, func, insert, select, update
 
 from .config import Config
-from .database import engine_of, revision
+from .database import engine_of, revision, start_alone
 from .models import Account, ConnectionAttempt, Grant, Installation, PlatformApp
 from .vault import HEAD, Unreadable, Vault
 
@@ -19,6 +19,7 @@ def plant(config: Config) -> None:
     engine = engine_of(config)
     try:
         with engine.connect().execution_options(writing=True) as connection, connection.begin():
+            start_alone(connection)
             ring = Vault(config.token_keys)
             known = connection.scalar(select(Installation.sealed).where(Installation.name == CANARY))
             if known is None:

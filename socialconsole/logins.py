@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select, update
 
 from . import audit, outside, passwords
-from .database import writing
+from .database import alone, took, writing
 from .extensions import db
 from .models import Login, OneTimeLink, SignInFailure, User
 
@@ -90,6 +90,7 @@ def _reserve_try(email: str, address: str, now: datetime) -> list[str]:
     """Count this try as failed before it is checked, so that many at once cannot slip past the limit."""
     limits = ((_about_email(email), FAILURES_PER_EMAIL), (_about_address(address), FAILURES_PER_ADDRESS))
     with writing() as session:
+        alone("sign in")  # or many at once would each count the tries from before
         session.execute(delete(SignInFailure).where(SignInFailure.at <= now - WINDOW))
         for about, most in limits:
             tried = select(func.count(), func.min(SignInFailure.at)).where(SignInFailure.about == about)
@@ -169,6 +170,7 @@ def new_link(purpose: str, user: User | None, life: timedelta, now: datetime) ->
     """A fresh one-time token; earlier ones of the same purpose and person stop working."""
     token = outside.secret(32)
     with writing() as session:
+        alone("link", purpose, user.id if user else "")
         session.execute(delete(OneTimeLink).where(
             OneTimeLink.purpose == purpose, OneTimeLink.user_id == (user.id if user else None)))
         session.add(OneTimeLink(purpose=purpose, token_hash=digest(token), user_id=user.id if user else None,
@@ -186,6 +188,6 @@ def link(purpose: str, token: str, now: datetime) -> OneTimeLink | None:
 def spend(purpose: str, token: str, now: datetime) -> OneTimeLink | None:
     """Use a link up; inside `writing()`. Of many that try, one gets it."""
     found = link(purpose, token, now)
-    if found is not None:
-        found.used_at = now
-    return found
+    mine = found is not None and took(
+        update(OneTimeLink).where(OneTimeLink.id == found.id, OneTimeLink.used_at.is_(None)).values(used_at=now))
+    return found if mine else None

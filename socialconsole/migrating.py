@@ -17,10 +17,9 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 
 from .config import Config
-from .database import engine_of, revision, sqlite_path
+from .database import engine_of, revision, server_problem, sqlite_path, start_alone
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-LOCK = 7305161  # any number of our own, for PostgreSQL's advisory locks
 
 
 def _alembic(connection: Connection | None = None) -> AlembicConfig:
@@ -36,7 +35,11 @@ def newest_revision() -> str:
 
 
 def problems(config: Config, *, wants_current: bool = True) -> list[str]:
-    """What is wrong with the database, in words: newer than the code, or (for the single parts) not migrated yet."""
+    """What is wrong with the database, in words: its server is too old, it is newer than the code, or (for the single
+    parts) not migrated yet."""
+    unfit = server_problem(config)
+    if unfit:
+        return [unfit]
     found = revision(config)
     known = {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
     if found is not None and found not in known:
@@ -59,8 +62,7 @@ def upgrade(config: Config, now: datetime) -> Path | None:
     try:
         with engine.connect().execution_options(writing=True) as connection, _loose_keys(connection), \
                 connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            start_alone(connection)
             command.upgrade(_alembic(connection), "head")
             _check_keys(connection)
     finally:

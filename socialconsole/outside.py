@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -26,21 +26,27 @@ LARGEST_ANSWER = 5 * 1024 * 1024
 USER_AGENT = "SocialConsole/1"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-_clock: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: E731
+_clock: Callable[[], datetime] | None = None  # what tests put in the place of the real one
+_ahead = [timedelta(0)]  # how far the clock that all hosts share is ahead of this machine's
 _before_call: list[Callable[[], None]] = []
 
 SessionType = TypeVar("SessionType", bound=requests.Session)
 
 
 def now() -> datetime:
-    """The present instant, in UTC."""
-    return _clock()
+    """The present instant, in UTC; where several hosts share a database, by its clock."""
+    return _clock() if _clock is not None else datetime.now(UTC) + _ahead[0]
+
+
+def correct(ahead: timedelta) -> None:
+    """From now on count this much on top of this machine's clock."""
+    _ahead[0] = ahead
 
 
 def use_clock(clock: Callable[[], datetime] | None) -> None:
     """Replace the clock of this process; None puts the real one back."""
     global _clock
-    _clock = clock or (lambda: datetime.now(UTC))
+    _clock = clock
 
 
 def secret(size: int = 32) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import or_, select
 
 from . import audit, deliveries, outside, platform_apps, tokens
 from .config import Config
-from .database import writing
+from .database import alone, lock, writing
 from .disconnections import same_at_the_platform
 from .errors import APP_CHANGED, REVOKED
 from .extensions import db
@@ -128,7 +128,8 @@ def _grants(app: PlatformApp, person_id: str, until: datetime | None) -> list[Gr
     if not person_id:
         return []
     found = db.session.scalars(select(Grant).where(
-        Grant.app_id.in_(same_at_the_platform(app.id)), Grant.person_id == person_id))
+        Grant.app_id.in_(same_at_the_platform(app.id)), Grant.person_id == person_id)
+        .order_by(Grant.id).with_for_update(key_share=True).execution_options(populate_existing=True))
     return [grant for grant in found if until is None or grant.granted_at <= until + SLACK]
 
 
@@ -193,6 +194,7 @@ def delete(segment: str, signed: str) -> DeletionRequest:
                                   lambda app: signed_by(signed, platform_apps.open_secret(app)))
     person_id, at, now = str(plain["user_id"]), _moment(plain.get("issued_at")), present()
     with writing() as session:
+        alone("deletion", person_id)
         grants = _grants(app, person_id, at)
         hashed = _person_hash(app.platform, person_id)
         if not grants and (known := _latest(app.platform, hashed)) is not None:
@@ -249,7 +251,8 @@ def _forget_account(account: Account, now: datetime) -> None:
 
 def _forget_posts(account: Account, names: Sequence[str]) -> None:
     """Where posts went, and under which name, is the platform's; that they went out stays."""
-    for delivery in db.session.scalars(select(Delivery).where(Delivery.account_id == account.id)):
+    for delivery in db.session.scalars(select(Delivery).where(Delivery.account_id == account.id)
+                                       .order_by(Delivery.id).with_for_update(key_share=True)):
         delivery.platform_post_id = delivery.permalink = ""
         delivery.note = _without(delivery.note, names)
         if delivery.state in FINAL:
@@ -292,7 +295,9 @@ def webhook(segment: str, headers: Mapping[str, str], body: bytes) -> None:
             _end(app, event.person_id, event.at)
         elif event.kind == "post.changed":
             for delivery in _meant(app, event):
-                delivery.due_at, delivery.rung_until = now, None
+                lock(delivery)
+                if delivery.state == SENT:
+                    delivery.due_at, delivery.rung_until = now, None
 
 
 def _meant(app: PlatformApp, event: WebhookEvent) -> Iterator[Delivery]:
@@ -304,6 +309,6 @@ def _meant(app: PlatformApp, event: WebhookEvent) -> Iterator[Delivery]:
     waiting = list(db.session.scalars(
         select(Delivery).join(Account, Delivery.account_id == Account.id)
         .where(Account.grant_id.in_(grants), Delivery.state == SENT,
-               or_(Delivery.due_at.is_(None), Delivery.due_at > present()))))
+               or_(Delivery.due_at.is_(None), Delivery.due_at > present())).order_by(Delivery.id)))
     known = [delivery for delivery in waiting if event.handle and delivery.platform_post_id == event.handle]
     yield from known or waiting

@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from socialconsole import config as settings
 from socialconsole.config import Config
 from socialconsole.extensions import db
 from socialconsole.models import User
+from tests import postgres
 from tests.cast import START, Cast, Clock, Person, make_cast
 
 PUBLIC = "http://127.0.0.1:8000"
@@ -61,6 +63,18 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Server]:
+    """A real PostgreSQL for the whole run. Without one the test is skipped and says how to get it; in CI it fails."""
+    why_not = postgres.why_not()
+    if why_not and os.environ.get("CI"):
+        pytest.fail(why_not)
+    if why_not:
+        pytest.skip(why_not)
+    with postgres.Server(fsync=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a migrated database without rows, made once for the whole run."""
     folder = tmp_path_factory.mktemp("migrated")
@@ -72,12 +86,21 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def configured(tmp_path: Path, migrated: Path) -> Callable[..., Config]:
-    """Makes settings with an empty database of their own: `configured(API_PUBLIC_URL="https://…")`."""
+def configured(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Config]:
+    """Makes settings with an empty database of their own: `configured(API_PUBLIC_URL="https://…")`.
+
+    It is SQLite; with TEST_DATABASE=postgresql in the environment, PostgreSQL.
+    """
+    migrated = request.getfixturevalue("migrated")
 
     def make(**more: str) -> Config:
         folder = tmp_path / f"instance-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
+        if os.environ.get("TEST_DATABASE") == "postgresql":
+            server: postgres.Server = request.getfixturevalue("postgresql")
+            config = settings.read(environ(folder, DATABASE_URL=server.emptied(folder.name), **more), folder)
+            assert not config.problems, config.problems
+            return config
         config = settings.read(environ(folder, **more), folder)
         assert not config.problems, config.problems
         path = database.sqlite_path(config)

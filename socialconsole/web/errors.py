@@ -2,12 +2,14 @@
 
 import logging
 
-from flask import Flask, Response, g, render_template
+from flask import Flask, Response, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from ..database import is_full, is_trouble
 from .page import fragment_error, show, wants_block
 
 log = logging.getLogger("socialconsole.web")
@@ -28,9 +30,17 @@ WORDS: dict[int, tuple[str, str, str]] = {
     429: ("Too many attempts", "The console pauses after too many attempts.", "Wait a few minutes and try again."),
     500: ("Something failed here", "The console made a mistake. It was written to its log.",
           "Try again. If it fails again, tell the person who runs this console when it happened."),
-    503: ("Not ready at the moment", "The console cannot reach its database just now.",
+    503: ("Not ready at the moment", "A part of the console does not answer just now.",
           "Try again in a minute. If it stays like this, tell the person who runs this console."),
 }
+NO_DATABASE = ("The database does not answer", "The console cannot reach its database just now. "
+               "Posts that are due wait, and go out once it answers.",
+               "What you typed is still in the page you came from: go back to it and try again in a minute. If it "
+               "stays like this, tell the person who runs this console.")
+NO_ROOM = ("There is no room left to keep anything", "The disk of the database is full, so nothing was changed.",
+           "What you typed is still in the page you came from. Ask the person who runs this console to make room, then "
+           "go back and try again.")
+AGAIN_AFTER, AGAIN_WHEN_FULL = 10, 60  # seconds
 STALE_FORM = ("This page was open too long, or in another sign-in", "Nothing was changed.",
               "Go back, reload the page and try again.")
 
@@ -39,7 +49,8 @@ def init_app(app: Flask) -> None:
     """Answer every error with our page."""
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(CSRFError, _stale_form)
-    app.register_error_handler(OperationalError, _database)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(NoConnectionFree, _database)
 
 
 def _http(error: HTTPException) -> ResponseReturnValue:
@@ -66,9 +77,20 @@ def _stale_form(error: CSRFError) -> ResponseReturnValue:
     return error_page(400, *STALE_FORM)
 
 
-def _database(error: OperationalError) -> ResponseReturnValue:
-    log.error("database not available", extra={"error": type(error.orig).__name__})
-    return error_page(503, *WORDS[503])
+def _database(error: DBAPIError | NoConnectionFree) -> ResponseReturnValue:
+    """The database is away, busy or full: words, and when to come back. Any other error of it is our mistake."""
+    if not is_trouble(error):
+        raise error
+    full = is_full(error)
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    log.error("database full" if full else "database not available", extra={"error": type(cause).__name__})
+    title, happened, step = NO_ROOM if full else NO_DATABASE
+    answer = error_page(503, title, happened, step)
+    if request.accept_mimetypes.best_match(("text/html", "application/json")) == "application/json":
+        answer = jsonify(error="database_full" if full else "database_unavailable", message=f"{title}. {happened}")
+        answer.status_code = 503
+    answer.headers["Retry-After"] = str(AGAIN_WHEN_FULL if full else AGAIN_AFTER)
+    return answer
 
 
 def error_page(status: int, title: str, happened: str, step: str) -> Response:

@@ -31,6 +31,7 @@ from socialconsole.models import (
 )
 from socialconsole.providers import PROVIDERS
 from socialconsole.providers.base import Consent, Profile, Published, TokenSet
+from tests import postgres
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -100,10 +101,10 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def environ(folder: Path) -> dict[str, str]:
-    """Settings of a console in a folder of its own."""
+def environ(folder: Path, **more: str) -> dict[str, str]:
+    """Settings of a console in a folder of its own; `more` comes on top."""
     keys = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("SECRET_KEY", "TOKEN_ENCRYPTION_KEY")}
-    return {"INSTANCE_PATH": str(folder), "API_PUBLIC_URL": "http://127.0.0.1:8000", **keys}
+    return {"INSTANCE_PATH": str(folder), "API_PUBLIC_URL": "http://127.0.0.1:8000", **keys, **more}
 
 
 @pytest.fixture
@@ -115,14 +116,22 @@ def clock() -> Iterator[Clock]:
     outside.use_clock(None)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def own_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The DATABASE_URL of a migrated database without rows: each test runs once on each kind."""
+    if request.param == "postgresql":
+        server: postgres.Server = request.getfixturevalue("postgresql")
+        return server.emptied("services")
+    copy = tmp_path / "console.db"
+    copy.write_bytes(request.getfixturevalue("empty_database").read_bytes())
+    return f"sqlite:///{copy}"
+
+
 @pytest.fixture
-def ground(empty_database: Path, tmp_path: Path, clock: Clock) -> Iterator[Flask]:
+def ground(own_database: str, tmp_path: Path, clock: Clock) -> Iterator[Flask]:
     """A console on a database of its own, its context pushed."""
-    config = settings.read(environ(tmp_path), tmp_path)
+    config = settings.read(environ(tmp_path, DATABASE_URL=own_database), tmp_path)
     assert not config.problems, config.problems
-    path = database.sqlite_path(config)
-    assert path is not None
-    path.write_bytes(empty_database.read_bytes())
     made = create_app(config)
     with made.app_context():
         yield made
@@ -184,6 +193,7 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Script:
     monkeypatch.setattr(x, "renew", lambda app, held: script.take("renew", held.refresh_token, pair(next(numbers))))
     monkeypatch.setattr(x, "revoke", lambda app, held, person: script.take("revoke", held.access_token, None))
     monkeypatch.setattr(x, "profile", lambda app, token, who: script.take("profile", token, PROFILE))
+    monkeypatch.setattr(x, "prepares", lambda draft: bool(script.answers.get("prepare") or script.answers.get("check")))
     monkeypatch.setattr(x, "prepare", lambda app, token, draft, progress: script.work("prepare", draft, progress))
     monkeypatch.setattr(x, "check", lambda app, token, draft, progress: script.work("check", draft, progress))
     monkeypatch.setattr(x, "publish", lambda app, token, draft, progress: script.take(

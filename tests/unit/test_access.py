@@ -352,6 +352,7 @@ def test_events_of_a_workspace_of_the_installation_and_of_subjects_are_kept_apar
 
 def test_without_a_request_the_console_itself_acts():
     with writing():
-        event = audit.record("test.done", "thing", "t", "Done", name="n" * 300, code=5)
+        audit.record("test.done", "thing", "t", "Done", name="n" * 300, code=5)
+    event, = audit.events(subjects=[("thing", "t")])
     assert (event.user_id, event.user_name, event.address) == (None, "", "") and len(event.subject_name) == 200
     assert event.detail == {"code": 5} and event.at == outside.now()

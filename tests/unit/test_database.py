@@ -12,11 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text, update
 
+from socialconsole import access, create_app, database, keys, logins, migrating
 from socialconsole import config as settings
-from socialconsole import create_app, database, keys, migrating
-from socialconsole.database import OpenTransaction, writing
+from socialconsole.database import OpenTransaction, alone, lock, writing
 from socialconsole.extensions import db
-from socialconsole.models import Base, Installation, PlatformApp, Workspace
+from socialconsole.models import Base, Installation, PlatformApp, SignInFailure, User, Workspace
 from socialconsole.vault import Vault
 
 AT = "2026-11-20 09:00:00.000000"
@@ -127,6 +127,139 @@ class TestWriting:
         with pytest.raises(Exception, match="without a time zone"), writing() as session:
             session.add(Workspace(id="wsp_z", name="-", created_at=datetime(2026, 1, 1)))
             session.flush()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request, tmp_path):
+    """An app on a migrated database of each kind; its context is not pushed."""
+    more = {}
+    if request.param == "postgresql":
+        more["DATABASE_URL"] = request.getfixturevalue("postgresql").emptied("unit")
+    config = settings.read(environ(tmp_path, **more), tmp_path)
+    migrating.upgrade(config, NOW)
+    app = create_app(config)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def at_once(app, work, number=6):
+    """Run `work(number)` in so many threads that begin together; what each returned, or its exception."""
+    start, said = threading.Barrier(number), {}
+
+    def one(mine):
+        with app.app_context():
+            db.session.execute(text("SELECT 1"))
+            db.session.commit()
+            start.wait(20)
+            try:
+                said[mine] = work(mine)
+            except Exception as error:
+                said[mine] = error
+            db.session.remove()
+
+    threads = [threading.Thread(target=one, args=(mine,)) for mine in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [said[mine] for mine in range(number)]
+
+
+class TestSideBySide:
+    """What is read first and written then, by several at once."""
+
+    def count(self, app, query):
+        with app.app_context():
+            return len(db.session.scalars(query).all())
+
+    @staticmethod
+    def keep_alone(row):
+        alone("counting")
+        db.session.refresh(row)
+
+    @pytest.mark.parametrize("keep", [lock, keep_alone], ids=["lock", "alone"])
+    def test_increments_are_all_kept(self, either, keep):
+        with either.app_context(), writing() as session:
+            session.add(Workspace(id="wsp_n", name="-", created_at=NOW, window_minutes=0))
+
+        def count_up(_):
+            for _ in range(10):
+                with writing() as session:
+                    row = session.get_one(Workspace, "wsp_n")
+                    keep(row)
+                    row.window_minutes = row.window_minutes + 1
+
+        assert at_once(either, count_up, 4) == [None] * 4
+        with either.app_context():
+            assert db.session.get_one(Workspace, "wsp_n").window_minutes == 40
+
+    def test_the_console_is_set_up_once(self, either, monkeypatch):
+        monkeypatch.setattr(access.passwords, "hashed", lambda password: "-")
+        at_once(either, lambda mine: access.set_up(
+            f"a{mine}@example.com", "correct horse battery", "W", "UTC", NOW).email)
+        assert self.count(either, select(User)) == 1
+
+    def test_no_try_to_sign_in_slips_past_the_limit(self, either, monkeypatch):
+        monkeypatch.setattr(logins, "FAILURES_PER_EMAIL", 2)
+        said = at_once(either, lambda mine: logins._reserve_try("a@example.com", f"10.0.0.{mine}", NOW))
+        assert sum(isinstance(one, logins.TooMany) for one in said) == 4, said
+        assert self.count(either, select(SignInFailure)) == 4
+
+    def test_a_link_is_spent_once(self, either):
+        with either.app_context():
+            token = logins.new_link("setup", None, access.SETUP_LIFE, NOW)
+
+        def spend(_):
+            with writing():
+                return logins.spend("setup", token, NOW) is not None
+
+        assert sorted(at_once(either, spend)) == [False] * 5 + [True]
+
+
+class TestPostgresql:
+    def test_the_migrations_make_just_the_tables_of_the_models(self, postgresql, tmp_path):
+        config = settings.read(environ(tmp_path, DATABASE_URL=postgresql.url("schema")), tmp_path)
+        migrating.upgrade(config, NOW)
+        engine = database.engine_of(config)
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        engine.dispose()
+        assert migrating.problems(config) == []
+
+    def test_what_hangs_is_given_up(self, postgresql, tmp_path):
+        url = postgresql.emptied("unit")
+        config = settings.read(environ(tmp_path, DATABASE_URL=url), tmp_path)
+        engine = database.engine_of(config)
+        with engine.connect() as connection:
+            told = {name: connection.scalar(text(f"SHOW {name}")) for name in
+                    ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "application_name")}
+        engine.dispose()
+        assert told == {"statement_timeout": "30s", "lock_timeout": "20s", "application_name": "socialconsole",
+                        "idle_in_transaction_session_timeout": "1min"}
+        own = database.driver_options(
+            "postgresql+psycopg://h/x?connect_timeout=2&options=-c%20statement_timeout%3D9s")[1]["connect_args"]
+        assert "connect_timeout" not in own and own["options"].endswith("-c statement_timeout=9s")
+
+    @pytest.mark.parametrize(("version", "encoding", "word"), [
+        ((14, 11), "UTF8", "needs 15 or newer"), ((9, 6, 24), "UTF8", "needs 15 or newer"),
+        ((15, 0), "SQL_ASCII", "ENCODING 'UTF8'"), ((15, 0), "UTF8", ""), ((18, 1), "UTF8", "")])
+    def test_an_unfit_server_is_refused_in_words(self, version, encoding, word):
+        said = database.postgresql_problem(version, encoding)
+        assert word in said and bool(said) == bool(word)
+
+    @pytest.mark.parametrize("given", ["postgres://u:p@h/x", "postgresql://u:p@h/x", "postgresql+psycopg://u:p@h/x"])
+    def test_every_usual_way_to_name_it_is_taken(self, tmp_path, given):
+        config = settings.read(environ(tmp_path, DATABASE_URL=given), tmp_path)
+        assert config.problems == [] and config.database_url == "postgresql+psycopg://u:p@h/x"
+
+    @pytest.mark.parametrize(("given", "word"), [
+        ("postgresql+psycopg2://u:hush@h/x", "the driver “psycopg2”"), ("postgresql://u:hush@h", "no database"),
+        ("postgresql://u:hush@h:port/x", "%40"), ("mysql://u:hush@h/x", "keeps nothing in “mysql”")])
+    def test_a_wrong_address_is_a_problem_that_tells_no_password(self, tmp_path, given, word):
+        said = settings.read(environ(tmp_path, DATABASE_URL=given), tmp_path).problems
+        assert len(said) == 1 and word in said[0] and "hush" not in said[0]
 
 
 # One row of each table that the second version changes, as the first version wrote it.
