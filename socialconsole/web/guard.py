@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-FOR_MACHINES = ("/healthz", "/readyz")
+FOR_MACHINES = ("/healthz", "/readyz", "/metrics")
 USUAL_PORTS = {"http": 80, "https": 443}
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SMALLEST_TO_PACK = 1024

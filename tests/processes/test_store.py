@@ -12,6 +12,7 @@ import pytest
 from socialconsole import config as settings
 from socialconsole import processes, store
 from socialconsole.config import Config
+from tests import running
 
 pytestmark = pytest.mark.processes
 
@@ -57,6 +58,25 @@ def test_what_it_was_told_outlives_a_kill(config: Config, serve: Callable[[Confi
     assert store.connect(config).lrange("rq:queue:publish", 0, -1) == [b"a", b"b"]
 
 
+def test_its_file_stays_small_however_many_jobs_come_and_go(config: Config, serve: Callable[[Config], int]) -> None:
+    serve(config)
+    client, written = store.connect(config), 0
+    client.rpush("rq:queue:uploads", "stays")
+
+    def on_disk() -> int:
+        return sum(path.stat().st_size for path in (config.instance_path / "store").rglob("*.aof"))
+
+    while written < 4 * store.REWRITTEN_FROM:
+        with client.pipeline(transaction=False) as pipe:
+            for number in range(2000):
+                pipe.hset(f"rq:job:{number}", "data", "x" * 500)
+                pipe.delete(f"rq:job:{number}")
+            pipe.execute()
+        written += 2000 * 500
+    running.until(lambda: on_disk() < written / 4, what="the file is written anew")
+    assert client.lrange("rq:queue:uploads", 0, -1) == [b"stays"]
+
+
 def test_a_folder_too_deep_for_a_socket_gets_one_in_a_short_private_folder(
         tmp_path: Path, serve: Callable[[Config], int], monkeypatch: pytest.MonkeyPatch) -> None:
     deep = settings.read({"INSTANCE_PATH": str(tmp_path / "deep" / ("x" * 60) / ("y" * 60))}, tmp_path)
@@ -72,7 +92,8 @@ def test_a_folder_of_that_name_that_others_can_enter_is_refused(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store.tempfile, "gettempdir", lambda: str(tmp_path))
     deep = settings.read({"INSTANCE_PATH": str(tmp_path / "deep" / ("x" * 120))}, tmp_path)
-    store.socket_path(deep).parent.mkdir(mode=0o755)
+    store.socket_path(deep).parent.mkdir()
+    store.socket_path(deep).parent.chmod(0o755)  # whatever the umask of this process
     with pytest.raises(store.StoreMissing, match="private"):
         store.write_settings(deep)
 
