@@ -22,6 +22,9 @@ KEYS_FILE = "console.env"
 DATABASE_FILE = "console.db"
 MEDIA_FOLDER = "media"
 DEFAULT_PORTS = {"http": 80, "https": 443}
+# How many days finished things are kept, by their name in RETENTION; 0 is for ever.
+RETENTION_DAYS = {"logins": 30, "attempts": 90, "delivery_log": 400, "grants": 30, "deletions": 400, "tallies": 3,
+                  "audit": 0}
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ SETTINGS: tuple[Setting, ...] = (
             "it may carry a port and a path."),
     Setting("BIND", "127.0.0.1:8000", "The address and port the web server listens on."),
     Setting("INSTANCE_PATH", "instance", "The folder for the database, the keys and the embedded store."),
-    Setting("DATABASE_URL", "", "The database, as an SQLAlchemy address. Empty: SQLite in the instance folder. "
-            "Another one needs its driver installed beside the console.", secret=True),
+    Setting("DATABASE_URL", "", "The database. Empty: SQLite in the instance folder. For several hosts PostgreSQL 15 "
+            "or newer: `postgresql://user:password@host/name`.", secret=True),
     Setting("REDIS_URL", "", "A Redis or Valkey server. Empty: the embedded one, without a TCP port.",
             secret=True),
     Setting("SECRET_KEY", "", "Signs short-lived values such as form tokens; at least 32 characters. "
@@ -57,8 +60,21 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("WORKERS", "2", "How many processes publish posts and renew tokens."),
     Setting("MEDIA_FOLDER", "", "The folder for uploaded pictures and videos. Empty: `media` in the instance folder."),
     Setting("MEDIA_MAX_BYTES", "2147483648", "How many bytes one upload may have."),
+    Setting("MEDIA_S3_URL", "", "A bucket of an S3-compatible store for uploaded files, as "
+            "`https://host/bucket/prefix`; web and workers on several machines need it. The bucket, or the prefix, has "
+            "to be this console's alone. Empty: the media folder."),
+    Setting("MEDIA_S3_ACCESS_KEY", "", "The name of the key for that bucket.", secret=True),
+    Setting("MEDIA_S3_SECRET_KEY", "", "The secret part of that key.", secret=True),
+    Setting("MEDIA_S3_REGION", "us-east-1", "The region of that bucket."),
+    Setting("MEDIA_CACHE_BYTES", "10737418240", "How many bytes of files from that bucket are kept as copies in "
+            "`media-cache` of the instance folder."),
     Setting("ALLOWED_PRIVATE_NETWORKS", "", "Networks of your own that addresses typed by people may lead to, such as "
             "`10.0.0.0/8`, separated by commas. Empty: only the public internet."),
+    Setting("RETENTION", " ".join(f"{name}={days}" for name, days in RETENTION_DAYS.items()),
+            "How many days finished things are kept; 0: for ever. What is not named keeps its default. The page "
+            "*Health* says what each name covers."),
+    Setting("METRICS_TOKEN", "", "Opens `/metrics` to whoever sends `Authorization: Bearer` with it; at least 20 "
+            "characters. Empty: only this machine may ask, and only if `TRUSTED_PROXIES` is 0.", secret=True),
     Setting("LOG_FORMAT", "text", "`text` or `json`, one line per event."),
 )
 NAMES = tuple(setting.name for setting in SETTINGS)
@@ -84,7 +100,14 @@ class Config:
     workers: int
     media_folder: Path
     media_max_bytes: int
+    media_s3_url: str
+    media_s3_access_key: str = field(repr=False)
+    media_s3_secret_key: str = field(repr=False)
+    media_s3_region: str
+    media_cache_bytes: int
     private_networks: tuple[str, ...]
+    retention_days: dict[str, int]
+    metrics_token: str = field(repr=False)
     log_format: str
     source: dict[str, str]
     problems: list[str] = field(default_factory=list)
@@ -168,16 +191,24 @@ def _build(values: dict[str, str], source: dict[str, str], instance: Path, probl
         workers=checks.number("WORKERS", values["WORKERS"], 1, 64, problems),
         media_folder=instance / Path(values["MEDIA_FOLDER"] or MEDIA_FOLDER).expanduser(),
         media_max_bytes=checks.number("MEDIA_MAX_BYTES", values["MEDIA_MAX_BYTES"], 1024**2, 1024**4, problems),
+        media_s3_url=values["MEDIA_S3_URL"].rstrip("/"), media_s3_access_key=values["MEDIA_S3_ACCESS_KEY"],
+        media_s3_secret_key=values["MEDIA_S3_SECRET_KEY"], media_s3_region=values["MEDIA_S3_REGION"],
+        media_cache_bytes=checks.number("MEDIA_CACHE_BYTES", values["MEDIA_CACHE_BYTES"], 64 * 1024**2, 1024**5,
+                                        problems),
         private_networks=checks.networks(
             "ALLOWED_PRIVATE_NETWORKS", values["ALLOWED_PRIVATE_NETWORKS"], problems),
+        retention_days=checks.days("RETENTION", values["RETENTION"], RETENTION_DAYS, problems),
+        metrics_token=values["METRICS_TOKEN"],
         log_format=checks.one_of("LOG_FORMAT", values["LOG_FORMAT"], ("text", "json"), problems),
         source=source, problems=problems, warnings=warnings,
         shown={setting.name: values[setting.name] for setting in SETTINGS if not setting.secret})
     checks.folder("INSTANCE_PATH", instance, problems)
     if values["MEDIA_FOLDER"]:
         checks.folder("MEDIA_FOLDER", config.media_folder, problems)
+    checks.s3({name: values[name] for name in checks.S3_SET}, source, problems, warnings)
     checks.database_url(database, problems)
     checks.redis_url(values["REDIS_URL"], problems)
+    checks.metrics_token(values["METRICS_TOKEN"], problems)
     checks.ports(config.sandbox, (bind_host, bind_port), (sandbox_host, sandbox_port), problems)
     checks.reachable(_split(public), bind_port, source["BIND"] != "default", problems, warnings)
     _check_keys(config, values["TOKEN_ENCRYPTION_KEY"])
@@ -287,6 +318,9 @@ def _database_url(given: str, instance: Path) -> str:
     """The database's address; a relative SQLite path counts from the instance folder, in every process."""
     if not given:
         return f"sqlite:///{instance / DATABASE_FILE}"
+    scheme, separator, rest = given.partition("://")
+    if separator and scheme.lower() in ("postgres", "postgresql"):
+        return f"postgresql+psycopg://{rest}"
     file = _sqlite_file(given)
     if file is None or file.is_absolute():
         return given

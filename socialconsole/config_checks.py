@@ -6,7 +6,7 @@ Each check appends to `problems` (the start stops) or `warnings`; none raises, n
 import ipaddress
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,7 +14,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 SHORTEST_SECRET = 32
+DATABASE_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+HOW_TO_NAME_IT = ("Write it like sqlite:///console.db or postgresql://user:password@host/name, or leave it empty.")
+SHORTEST_METRICS_TOKEN = 20
+MOST_DAYS = 10_000
 TOKEN_KEY_LENGTH = 64
+S3_SET = ("MEDIA_S3_URL", "MEDIA_S3_ACCESS_KEY", "MEDIA_S3_SECRET_KEY")
 MOST_TOKEN_KEYS = 8
 MAKE_KEY = "Make one with: python3 -c \"import secrets; print(secrets.token_hex(32))\""
 PLACEHOLDER_WORDS = re.compile(
@@ -158,6 +163,22 @@ def networks(name: str, value: str, problems: list[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def days(name: str, value: str, defaults: Mapping[str, int], problems: list[str]) -> dict[str, int]:
+    """Days by name, such as `logins=30 audit=0`, over the defaults; one problem names all that is wrong."""
+    found, wrong = {}, []
+    for part in value.replace(",", " ").split():
+        what, _, number_ = part.partition("=")
+        fits = re.fullmatch(r"[0-9]{1,5}", number_) and int(number_) <= MOST_DAYS
+        if fits and what in defaults and what not in found:
+            found[what] = int(number_)
+        else:
+            wrong.append(f"“{part}”")
+    if wrong:
+        problems.append(f"{name} holds {', '.join(wrong)}. Write each name once with a number of days from 0 to "
+                        f"{MOST_DAYS}, such as logins=30. The names are {', '.join(defaults)}.")
+    return {**defaults, **found}
+
+
 def folder(name: str, path: Path, problems: list[str]) -> None:
     """A folder we may write to, or may create."""
     there = path
@@ -183,22 +204,34 @@ def private(path: Path, warnings: list[str]) -> None:
 
 
 def database_url(value: str, problems: list[str]) -> None:
-    """SQLite in a file, or PostgreSQL with its driver installed."""
+    """SQLite in a file, or PostgreSQL by our own driver."""
     try:
         url = make_url(value)
-        dialect = url.get_dialect()
-        if url.get_backend_name() not in ("sqlite", "postgresql"):
-            raise NoSuchModuleError
-        if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
-            problems.append("DATABASE_URL names a SQLite database in memory, which several processes cannot "
-                            "share. Name a file.")
-        dialect.import_dbapi()
-    except ModuleNotFoundError as error:
-        problems.append(f"DATABASE_URL needs the Python package “{error.name}”, which is not installed. "
-                        "Install it in the virtual environment.")
+        if url.drivername not in DATABASE_DRIVERS:
+            problems.append(_wrong_driver(url.drivername))
+            return
+        url.get_dialect().import_dbapi()
+    except ImportError as error:
+        problems.append(f"DATABASE_URL needs the Python package “{error.name}”, which is not installed or not whole. "
+                        "Install the console's requirements again.")
+        return
     except (ArgumentError, NoSuchModuleError, ValueError):
-        problems.append("DATABASE_URL cannot be used. Write it like sqlite:///console.db or "
-                        "postgresql://user:password@host/name, or leave it empty.")
+        problems.append(f"DATABASE_URL cannot be used. {HOW_TO_NAME_IT} Signs such as @ : / in a password are "
+                        "written as %40 %3A %2F.")
+        return
+    if url.get_backend_name() == "sqlite" and (url.database or ":memory:") == ":memory:":
+        problems.append("DATABASE_URL names a SQLite database in memory, which several processes cannot "
+                        "share. Name a file.")
+    elif url.get_backend_name() == "postgresql" and not url.database and not {"dbname", "service"} & set(url.query):
+        problems.append("DATABASE_URL names a PostgreSQL server and no database. Put its name behind the host, like "
+                        "postgresql://user:password@host/name.")
+
+
+def _wrong_driver(name: str) -> str:
+    if name.startswith("postgresql+"):
+        return (f"DATABASE_URL cannot be used with the driver “{name.partition('+')[2]}”. Leave the driver out: "
+                "postgresql://user:password@host/name.")
+    return f"DATABASE_URL cannot be used: the console keeps nothing in “{name}”. {HOW_TO_NAME_IT}"
 
 
 def redis_url(value: str, problems: list[str]) -> None:
@@ -206,6 +239,55 @@ def redis_url(value: str, problems: list[str]) -> None:
     if value and not value.startswith(("redis://", "rediss://", "unix://")):
         problems.append("REDIS_URL does not begin with redis://, rediss:// or unix://. Correct it, or leave "
                         "it empty for the embedded store.")
+
+
+def metrics_token(value: str, problems: list[str]) -> None:
+    """Long enough that nobody guesses it, and fit for a header; or nothing."""
+    if value and len(value) < SHORTEST_METRICS_TOKEN:
+        problems.append(f"METRICS_TOKEN is too short: {len(value)} characters, at least {SHORTEST_METRICS_TOKEN} are "
+                        f"needed. {MAKE_KEY}")
+    elif re.search(r"[^!-~]", value):
+        problems.append("METRICS_TOKEN has a space or a character that no header may carry. Use letters, digits and "
+                        "signs of ASCII.")
+
+
+# ---------------------------------------------------------------- a store for files
+
+
+def s3(given: Mapping[str, str], source: Mapping[str, str], problems: list[str], warnings: list[str]) -> None:
+    """All three of S3_SET or none, and an address of a bucket."""
+    lacking = [name for name in S3_SET if not given[name]]
+    if len(lacking) == len(S3_SET):
+        return
+    # A value that a file was to give and did not is a problem already.
+    if lacking and not any(source[name] == "file" for name in lacking):
+        problems.append(f"{' and '.join(lacking)} {'are' if len(lacking) > 1 else 'is'} not set, so the storage for "
+                        f"files cannot be used. Set all of {', '.join(S3_SET)}, or none.")
+    if given["MEDIA_S3_URL"]:
+        _s3_url(given["MEDIA_S3_URL"], problems, warnings)
+
+
+def _s3_url(value: str, problems: list[str], warnings: list[str]) -> None:
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (reading it is what checks it)
+    except ValueError:
+        parts = urlsplit("")
+    bucket = parts.path.strip("/").partition("/")[0]
+    if parts.username is not None or parts.password is not None:
+        problems.append("MEDIA_S3_URL carries a user name or password. Leave that part out; the key has settings of "
+                        "its own.")
+    elif parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        problems.append(f"MEDIA_S3_URL is “{value}”, which cannot be used. Write it like "
+                        "https://s3.example.org/bucket.")
+    elif not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        problems.append(f"MEDIA_S3_URL names the bucket “{bucket}”. A bucket has 3 to 63 small letters, digits, dots "
+                        "and hyphens. Write it like https://s3.example.org/bucket.")
+    elif not re.fullmatch(r"[\w./-]*", parts.path, re.ASCII) or "//" in parts.path or "/../" in f"{parts.path}/":
+        problems.append(f"MEDIA_S3_URL is “{value}”, whose prefix has signs that make trouble. Use letters, digits, "
+                        "hyphens and single slashes.")
+    elif parts.scheme == "http" and not is_loopback(parts.hostname):
+        warnings.append("MEDIA_S3_URL uses http, so files travel unencrypted. Use https unless the network is yours.")
 
 
 # ---------------------------------------------------------------- keys

@@ -1,7 +1,7 @@
 """Videos measured by their containers: MP4 and MOV boxes, WebM and Matroska elements. Nothing is decoded.
 
 Where `ffprobe` is installed it fills in what stays unknown here. Every number in a file is a claim: pieces are read at
-a bounded size, and walks end after a bounded number of steps.
+a bounded size, and all walks through a file together end after a bounded number of steps.
 """
 
 import contextlib
@@ -11,11 +11,12 @@ import struct
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 PROBE_SECONDS = 20
-MOST_STEPS = 20_000
+MOST_STEPS = 20_000  # of what lies outermost; as many more for all that lies within
 _CODECS = {"avc1": "H.264", "avc3": "H.264", "hvc1": "H.265", "hev1": "H.265", "av01": "AV1", "vp09": "VP9",
            "vp08": "VP8", "mp4v": "MPEG-4", "apch": "ProRes", "apcn": "ProRes", "apcs": "ProRes", "mp4a": "AAC",
            "Opus": "Opus", "alac": "ALAC", ".mp3": "MP3", "V_VP8": "VP8", "V_VP9": "VP9", "V_AV1": "AV1",
@@ -28,6 +29,23 @@ _DEMUXERS = {"video/mp4": "mov", "video/quicktime": "mov", "video/webm": "matros
 
 class CutOff(Exception):
     """The file ends before it should; the message says how that is known."""
+
+
+class TooManyParts(CutOff):
+    """It is made to take for ever."""
+
+
+class Steps:
+    """How many more pieces of one file may be looked at."""
+
+    def __init__(self) -> None:
+        self.left = 2 * MOST_STEPS
+
+    def take(self) -> None:
+        """One more. Raises TooManyParts when they are used up: an honest file has some hundred."""
+        self.left -= 1
+        if self.left < 0:
+            raise TooManyParts("it consists of too many parts")
 
 
 class NoVideo(Exception):
@@ -75,11 +93,10 @@ class Box:
     last: int
 
 
-def boxes(stream: BinaryIO, first: int, last: int) -> Iterator[Box]:
-    """The boxes in a range of a file. Raises CutOff where one runs past its end."""
-    for _ in range(MOST_STEPS):
-        if last - first < 8:
-            return
+def boxes(stream: BinaryIO, first: int, last: int, steps: Steps) -> Iterator[Box]:
+    """The boxes in a range of a file. Raises CutOff where one runs past its end, or all steps are taken."""
+    while last - first >= 8:
+        steps.take()
         stream.seek(first)
         head = stream.read(16)
         size, kind = int.from_bytes(head[:4], "big"), head[4:8]
@@ -94,11 +111,13 @@ def boxes(stream: BinaryIO, first: int, last: int) -> Iterator[Box]:
         first += size
 
 
-def inside(stream: BinaryIO, box: Box, *kinds: bytes) -> Box | None:
-    """The first box on a path of kinds below another."""
+def inside(stream: BinaryIO, box: Box, steps: Steps, *kinds: bytes) -> Box | None:
+    """The first box on a path of kinds below another. Raises CutOff."""
     here: Box | None = box
     for kind in kinds:
-        here = next((one for one in boxes(stream, here.first, here.last) if one.kind == kind), None) if here else None
+        if here is None:
+            return None
+        here = next((one for one in boxes(stream, here.first, here.last, steps) if one.kind == kind), None)
     return here
 
 
@@ -112,22 +131,26 @@ def _bytes(stream: BinaryIO, box: Box | None, size: int) -> bytes:
 
 def _mp4(path: Path, type: str) -> Found:
     size = path.stat().st_size
+    steps = Steps()
     with path.open("rb") as stream:
-        top = _top(stream, size)
+        top = _top(stream, size, steps)
         movie = next((box for box in top if box.kind == b"moov"), None)
         if movie is None:
             raise CutOff("its table of contents is missing")
         try:
-            return _movie(stream, type, movie, [box.kind for box in top])
+            return _movie(stream, type, movie, [box.kind for box in top], steps)
         except struct.error:
             raise CutOff("its table of contents ends too early") from None
 
 
-def _top(stream: BinaryIO, size: int) -> list[Box]:
-    """The outermost boxes. Some programs leave a few stray bytes at the very end, which harms nobody."""
+def _top(stream: BinaryIO, size: int, steps: Steps) -> list[Box]:
+    """The outermost boxes, the first ones of a long film in fragments. Raises CutOff.
+
+    Some programs leave a few stray bytes at the very end, which harms nobody.
+    """
     found: list[Box] = []
     try:
-        for box in boxes(stream, 0, size):
+        for box in islice(boxes(stream, 0, size, steps), MOST_STEPS):
             found.append(box)
     except CutOff:
         stray = size - (found[-1].last if found else 0)
@@ -136,20 +159,21 @@ def _top(stream: BinaryIO, size: int) -> list[Box]:
     return found
 
 
-def _movie(stream: BinaryIO, type: str, movie: Box, order: list[bytes]) -> Found:
-    scale, length = _clock(_bytes(stream, inside(stream, movie, b"mvhd"), 32))
+def _movie(stream: BinaryIO, type: str, movie: Box, order: list[bytes], steps: Steps) -> Found:
+    scale, length = _clock(_bytes(stream, inside(stream, movie, steps, b"mvhd"), 32))
     facts: dict[str, Any] = {}
     if b"mdat" in order:
         facts["starts_at_once"] = order.index(b"moov") < order.index(b"mdat")
     found: Found | None = None
-    for track in [box for box in boxes(stream, movie.first, movie.last) if box.kind == b"trak"]:
-        handler = _bytes(stream, inside(stream, track, b"mdia", b"hdlr"), 12)[8:12]
-        codec = _bytes(stream, inside(stream, track, b"mdia", b"minf", b"stbl", b"stsd"), 16)[12:16].decode("latin-1")
+    for track in [box for box in boxes(stream, movie.first, movie.last, steps) if box.kind == b"trak"]:
+        handler = _bytes(stream, inside(stream, track, steps, b"mdia", b"hdlr"), 12)[8:12]
+        described = inside(stream, track, steps, b"mdia", b"minf", b"stbl", b"stsd")
+        codec = _bytes(stream, described, 16)[12:16].decode("latin-1")
         if handler == b"soun" and codec:
             facts.setdefault("sound", _CODECS.get(codec, codec))
         if handler == b"vide" and found is None:
             facts["codec"] = _CODECS.get(codec, codec)
-            found = _track(stream, type, track)
+            found = _track(stream, type, track, steps)
     if found is None:
         raise NoVideo
     return replace(found, seconds=length / scale if scale and length else found.seconds, facts=facts)
@@ -164,17 +188,17 @@ def _clock(plain: bytes) -> tuple[int, int]:
     return scale, 0 if length == 2**32 - 1 else length
 
 
-def _track(stream: BinaryIO, type: str, track: Box) -> Found:
+def _track(stream: BinaryIO, type: str, track: Box, steps: Steps) -> Found:
     """Size as shown, that is after turning, and frames per second of one track."""
-    header = _bytes(stream, inside(stream, track, b"tkhd"), 96)
+    header = _bytes(stream, inside(stream, track, steps, b"tkhd"), 96)
     place = 52 if header[:1] == b"\x01" else 40
     matrix = struct.unpack_from(">9i", header, place)
     width, height = (value >> 16 for value in struct.unpack_from(">II", header, place + 36))
     if matrix[0] == 0 and matrix[4] == 0 and matrix[1]:  # turned by a quarter
         width, height = height, width
-    scale, length = _clock(_bytes(stream, inside(stream, track, b"mdia", b"mdhd"), 32))
-    table = inside(stream, track, b"mdia", b"minf", b"stbl")
-    sizes = table and (inside(stream, table, b"stsz") or inside(stream, table, b"stz2"))
+    scale, length = _clock(_bytes(stream, inside(stream, track, steps, b"mdia", b"mdhd"), 32))
+    table = inside(stream, track, steps, b"mdia", b"minf", b"stbl")
+    sizes = table and (inside(stream, table, steps, b"stsz") or inside(stream, table, steps, b"stz2"))
     counted = _bytes(stream, sizes, 12)
     frames = int.from_bytes(counted[8:12], "big")
     seconds = length / scale if scale and length else None
@@ -191,32 +215,33 @@ _PICTURE, _WIDTH, _HEIGHT = 0xE0, 0xB0, 0xBA
 
 def _webm(path: Path) -> Found:
     size = path.stat().st_size
+    steps = Steps()
     with path.open("rb") as stream:
-        top = {kind: (first, last) for kind, first, last in _elements(stream, 0, size)}
+        top = {kind: (first, last) for kind, first, last in _elements(stream, 0, size, steps)}
         if _EBML not in top or _SEGMENT not in top:
             raise CutOff("its beginning is incomplete")
-        doctype = _content(stream, _children(stream, top[_EBML]).get(_DOCTYPE)).rstrip(b"\0")
-        parts = _children(stream, top[_SEGMENT], stop=_CLUSTER)
-        info = _children(stream, parts[_INFO]) if _INFO in parts else {}
+        doctype = _content(stream, _children(stream, top[_EBML], steps).get(_DOCTYPE)).rstrip(b"\0")
+        parts = _children(stream, top[_SEGMENT], steps, stop=_CLUSTER)
+        info = _children(stream, parts[_INFO], steps) if _INFO in parts else {}
         scale = _number(_content(stream, info.get(_SCALE))) or 1_000_000
         seconds = _float(_content(stream, info.get(_DURATION))) * scale / 1e9
         found = Found("video/webm" if doctype == b"webm" else "video/x-matroska", seconds=seconds or None)
-        return _webm_tracks(stream, parts[_TRACKS], found) if _TRACKS in parts else found
+        return _webm_tracks(stream, parts[_TRACKS], found, steps) if _TRACKS in parts else found
 
 
-def _webm_tracks(stream: BinaryIO, place: tuple[int, int], found: Found) -> Found:
+def _webm_tracks(stream: BinaryIO, place: tuple[int, int], found: Found, steps: Steps) -> Found:
     facts: dict[str, Any] = {}
-    for kind, first, last in _elements(stream, *place):
+    for kind, first, last in _elements(stream, *place, steps):
         if kind != _ENTRY:
             continue
-        entry = _children(stream, (first, last))
+        entry = _children(stream, (first, last), steps)
         codec = _content(stream, entry.get(_CODEC)).decode("latin-1")
         sort = _number(_content(stream, entry.get(_KIND)))
         if sort == 2:
             facts.setdefault("sound", _CODECS.get(codec, codec))
         if sort == 1 and not found.width:
             facts["codec"] = _CODECS.get(codec, codec)
-            picture = _children(stream, entry[_PICTURE]) if _PICTURE in entry else {}
+            picture = _children(stream, entry[_PICTURE], steps) if _PICTURE in entry else {}
             each = _number(_content(stream, entry.get(_FRAME)))
             found = replace(found, width=_number(_content(stream, picture.get(_WIDTH))),
                             height=_number(_content(stream, picture.get(_HEIGHT))),
@@ -226,11 +251,10 @@ def _webm_tracks(stream: BinaryIO, place: tuple[int, int], found: Found) -> Foun
     return replace(found, facts=facts)
 
 
-def _elements(stream: BinaryIO, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+def _elements(stream: BinaryIO, first: int, last: int, steps: Steps) -> Iterator[tuple[int, int, int]]:
     """Kind and range of each element. Of unknown length, as in a recording: to the end. Raises CutOff."""
-    for _ in range(MOST_STEPS):
-        if last - first < 2:
-            return
+    while last - first >= 2:
+        steps.take()
         stream.seek(first)
         head = stream.read(12)
         kind_size, kind = _vint(head, keep=True)
@@ -255,9 +279,9 @@ def _vint(plain: bytes, *, keep: bool) -> tuple[int, int]:
     return size, value if keep else value & (1 << 7 * size) - 1
 
 
-def _children(stream: BinaryIO, place: tuple[int, int], stop: int = 0) -> dict[int, tuple[int, int]]:
+def _children(stream: BinaryIO, place: tuple[int, int], steps: Steps, stop: int = 0) -> dict[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
-    for kind, first, last in _elements(stream, *place):
+    for kind, first, last in _elements(stream, *place, steps):
         found.setdefault(kind, (first, last))
         if kind == stop:
             break

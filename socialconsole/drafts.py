@@ -10,7 +10,7 @@ from typing import Any
 
 from . import media
 from .accounts import missing_of
-from .models import Account, Delivery, Grant, Media, Workspace
+from .models import Account, Grant, Media, Workspace
 from .providers.base import Provider
 from .providers.content import COMMENT, VIDEO, Draft, File, Format, Poll, Preview
 from .providers.oauth2 import CONNECTABLE, connectable
@@ -187,21 +187,20 @@ def files_of(workspace: Workspace, content: Content, *options: Mapping[str, str]
             for one in media.some(workspace, list(dict.fromkeys((*content.all_media, *named))))}
 
 
-def ready(delivery: Delivery, plain: Draft, preview: Preview | None = None) -> Draft:
+def ready(delivery_id: str, shown: Format, plain: Draft, preview: Preview | None = None,
+          tick: Callable[[], None] = lambda: None) -> Draft:
     """A draft whose pictures are converted to what its format takes, with addresses where the platform fetches them.
 
-    Raises media.Refused. Converts files: never inside a transaction.
+    `tick` runs now and then while large files are fetched to this machine. Raises media.Refused, and TryLater while
+    the storage for files is away. Converts files: never inside a transaction.
     """
-    account = delivery.account
-    shown = format_of(connectable(account.platform), mode_of(account), plain.format, kind=account.kind)
-    if shown is None:
-        return plain
-    files = tuple(media.adapted(one, shown) for one in plain.files)
+    files = tuple(media.adapted(one, shown, tick) for one in plain.files)
     if shown.by_url:
-        files = tuple(media.linked(delivery.id, one) for one in files)
+        files = tuple(media.linked(delivery_id, one) for one in files)
     if preview is not None and preview.image is not None and shown.image is not None:
         preview = replace(preview, image=media.adapted(preview.image, shown))
-    return replace(plain, files=files, preview=preview)
+    extra = {name: media.here(one, tick) for name, one in plain.extra_files.items()}
+    return replace(plain, files=files, preview=preview, extra_files=extra)
 
 
 def is_heavy(files: Mapping[str, File]) -> bool:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from .containers import Box, CutOff, boxes, inside
+from .containers import Box, CutOff, Steps, TooManyParts, boxes, inside
 
 GPS = 0x8825
 XMP = b"http://ns.adobe.com/xap/1.0/"
@@ -186,20 +186,31 @@ def _movie(stream: BinaryIO, changed: list[bool]) -> Iterator[bytes]:
 
 def _places(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Where to write what: places as empty space."""
-    size = stream.seek(0, 2)
-    movie = next((box for box in boxes(stream, 0, size) if box.kind == b"moov"), None)
-    for parent in [movie, *_tracks(stream, movie)] if movie else []:
-        with contextlib.suppress(CutOff):  # a broken box beside the video is no reason to refuse the video
-            told = inside(stream, parent, b"udta")
-            for box in boxes(stream, told.first, told.last) if told else ():
+    size, steps = stream.seek(0, 2), Steps()
+    movie = next((box for box in boxes(stream, 0, size, steps) if box.kind == b"moov"), None)
+    for parent in [movie, *_tracks(stream, movie, steps)] if movie else []:
+        with _harmless():
+            told = inside(stream, parent, steps, b"udta")
+            for box in boxes(stream, told.first, told.last, steps) if told else ():
                 if box.kind in _PLACES:
                     yield from _blank(box)
-        with contextlib.suppress(CutOff):
-            yield from _apple(stream, inside(stream, parent, b"meta"))
+        with _harmless():
+            yield from _apple(stream, inside(stream, parent, steps, b"meta"), steps)
 
 
-def _tracks(stream: BinaryIO, movie: Box) -> list[Box]:
-    return [box for box in boxes(stream, movie.first, movie.last) if box.kind == b"trak"]
+@contextlib.contextmanager
+def _harmless() -> Iterator[None]:
+    """A broken box beside the video is no reason to refuse it; one whose places cannot all be looked for is."""
+    try:
+        yield
+    except TooManyParts:
+        raise
+    except CutOff:
+        pass
+
+
+def _tracks(stream: BinaryIO, movie: Box, steps: Steps) -> list[Box]:
+    return [box for box in boxes(stream, movie.first, movie.last, steps) if box.kind == b"trak"]
 
 
 def _blank(box: Box) -> Iterator[tuple[int, bytes]]:
@@ -207,7 +218,7 @@ def _blank(box: Box) -> Iterator[tuple[int, bytes]]:
         yield box.first - 4, b"free" + b"\0" * (box.last - box.first)
 
 
-def _apple(stream: BinaryIO, meta: Box | None) -> Iterator[tuple[int, bytes]]:
+def _apple(stream: BinaryIO, meta: Box | None, steps: Steps) -> Iterator[tuple[int, bytes]]:
     """Apple's keys and their values lie in two lists; a value's kind is the number of its key.
 
     https://developer.apple.com/documentation/quicktime-file-format/metadata_item_keys_atom
@@ -217,14 +228,15 @@ def _apple(stream: BinaryIO, meta: Box | None) -> Iterator[tuple[int, bytes]]:
     stream.seek(meta.first + 4)
     # In MP4 four bytes of version and flags come first, in MOV the first box does.
     parent = meta if stream.read(4) == b"hdlr" else Box(meta.kind, meta.first + 4, meta.last)
-    keys, values = inside(stream, parent, b"keys"), inside(stream, parent, b"ilst")
+    keys, values = inside(stream, parent, steps, b"keys"), inside(stream, parent, steps, b"ilst")
     if keys is None or values is None or keys.last - keys.first > PIECE:
         return
-    wanted = {number.to_bytes(4, "big") for number, key in enumerate(boxes(stream, keys.first + 8, keys.last), 1)
+    wanted = {number.to_bytes(4, "big")
+              for number, key in enumerate(boxes(stream, keys.first + 8, keys.last, steps), 1)
               if _named(stream, key).startswith(_APPLE)}
-    for item in list(boxes(stream, values.first, values.last)):
+    for item in list(boxes(stream, values.first, values.last, steps)):
         if item.kind in wanted:
-            data = inside(stream, item, b"data")
+            data = inside(stream, item, steps, b"data")
             if data is not None and data.last - data.first > 8:
                 yield data.first + 8, b" " * min(data.last - data.first - 8, PIECE)
 

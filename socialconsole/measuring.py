@@ -5,22 +5,31 @@ pieces.
 """
 
 import contextlib
+import fcntl
 import io
 import re
 import struct
 import subprocess
 import sys
+import time
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile
 
-from . import containers
+from . import containers, picture_load
+from .picture_load import orientation
 
 IMAGE, GIF, VIDEO, DOCUMENT = "image", "gif", "video", "document"
 MOST_PIXELS = 100_000_000
+MOST_WEBP_PIXELS = 25_000_000  # its reader takes sixteen bytes for each
+LARGE = 25_000_000  # pixels; such a picture is read by a process of its own, one on this machine at a time
+LOAD_SECONDS = 60
+PATIENCE = 120.0  # seconds that a large picture waits for its turn
+LOAD_PROGRAM = Path(picture_load.__file__)
 LARGEST_PICTURE = 256 * 1024 * 1024
 LARGEST_DOCUMENT = 320 * 1024 * 1024  # no platform takes more than 100 MB
 MOST_SCANS = 100  # of a JPEG; an honest progressive one has about ten
@@ -29,7 +38,6 @@ MOST_FRAMES = 20_000
 PDF_SECONDS = 20
 PAGES_PROGRAM = Path(__file__).with_name("pdf_pages.py")
 HEAD = 4096
-ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)  # values of the orientation that swap width and height
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -48,6 +56,7 @@ _REFUSED = ((b"MZ", "a program"), (b"\x7fELF", "a program"), (b"\xcf\xfa\xed\xfe
             (b"8BPS", "a Photoshop file"), (b"%!PS", "a PostScript file"), (b"FLV", "a Flash video"),
             (b"\x00\x00\x01\x00", "an icon"))
 _STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+BROKEN = "is cut off or damaged. Save or export it once more."
 _TAKEN = "Use JPEG, PNG, GIF, WebP, MP4, MOV, WebM, PDF, DOCX or PPTX."
 
 
@@ -88,6 +97,14 @@ def measure(path: Path, name: str) -> Measured:
     if found == "application/pdf":
         return Measured(DOCUMENT, found, pages=_pdf_pages(path, shown))
     return _zipped(path, shown) if found == "application/zip" else _old_office(path, shown)
+
+
+def is_picture(plain: bytes) -> bool:
+    """Whether this is a picture, by its first bytes; nothing else is looked at."""
+    try:
+        return _type(plain[:HEAD], "") in PICTURES
+    except NotUsable:
+        return False
 
 
 def _not_over(size: int, most: int, shown: str, word: str) -> None:
@@ -160,7 +177,7 @@ def opened(stream: BinaryIO, type: str) -> ImageFile.ImageFile:
     """A picture whose header was read and found bearable; nothing is decoded yet. Raises NotUsable without a name."""
     try:
         if type == "image/webp":
-            _bearable(_webp_size(stream.read(30)))  # its reader allocates the canvas at once
+            _bearable(_webp_size(stream.read(30)), MOST_WEBP_PIXELS)  # its reader allocates the canvas at once
             stream.seek(0)
         Image.init()
         # Not `Image.open`: it would try every format there is, and refuse large ones without telling their size.
@@ -168,18 +185,19 @@ def opened(stream: BinaryIO, type: str) -> ImageFile.ImageFile:
     except NotUsable:
         raise
     except Exception:  # each reader has its own ways to stumble over a broken header
-        raise NotUsable("is cut off or damaged. Save or export it once more.") from None
+        raise NotUsable(BROKEN) from None
     _bearable(picture.size)
     return picture
 
 
-def _bearable(size: tuple[int, int]) -> None:
+def _bearable(size: tuple[int, int], most: int = MOST_PIXELS) -> None:
     width, height = size
     if width < 1 or height < 1:
         raise NotUsable("is damaged: it has no pixels. Save or export it once more.")
-    if width * height > MOST_PIXELS:
-        raise NotUsable(f"is {width:,} × {height:,} pixels, more than the {MOST_PIXELS // 1_000_000} megapixels that a "
-                        "picture may have. Make it smaller.")
+    if width * height > most:
+        kind = "picture" if most == MOST_PIXELS else "WebP picture"
+        raise NotUsable(f"is {width:,} × {height:,} pixels, more than the {most // 1_000_000} megapixels that a "
+                        f"{kind} may have. Make it smaller{'' if most == MOST_PIXELS else ', or save it as JPEG'}.")
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
@@ -194,41 +212,82 @@ def _webp_size(head: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-def orientation(picture: Image.Image) -> int:
-    """How the camera was held; 1 where the picture does not say."""
-    try:
-        return int(picture.getexif().get(ORIENTATION, 1))
-    except Exception:  # broken metadata turns nothing
-        return 1
-
-
 def _picture(path: Path, type: str, shown: str) -> Measured:
     if type == "image/jpeg" and _scans(path) > MOST_SCANS:
         raise NotUsable(f"{shown} is built of too many layers to be read. Save or export it once more.")
     try:
-        with path.open("rb") as stream:
-            picture = opened(stream, type)
-            width, height = picture.size
-            frames = int(getattr(picture, "n_frames", 1))
-            if orientation(picture) in SIDEWAYS:
-                width, height = height, width
-            # A JPEG is read to its end at an eighth of its size: enough to find out whether it is whole.
-            picture.draft(picture.mode, (max(1, picture.width // 8), max(1, picture.height // 8)))
-            picture.load()
+        width, height, held, more = _loaded(path, type)
     except NotUsable as wrong:
         raise NotUsable(f"{shown} {wrong}") from None
-    except Exception:  # as with headers
-        raise NotUsable(f"{shown} is cut off or damaged. Save or export it once more.") from None
-    facts = {"unknown": ["Only the first picture of this file is used."]} if frames > 1 and type != "image/jpeg" else {}
+    if held in SIDEWAYS:
+        width, height = height, width
+    facts = {"unknown": ["Only the first picture of this file is used."]} if more and type != "image/jpeg" else {}
     return Measured(IMAGE, type, width, height, facts=facts)
+
+
+def _loaded(path: Path, type: str) -> tuple[int, int, int, bool]:
+    """Width, height, how it was held, whether more pictures follow; read to its end. Raises NotUsable without a name.
+
+    A TIFF may hold lists of any length, so that even its beginning is read elsewhere.
+    """
+    with path.open("rb") as stream:
+        picture = None if type == "image/tiff" else opened(stream, type)
+        if picture is None or picture.width * picture.height > LARGE:
+            return _loaded_elsewhere(path, type)
+        width, height = picture.size
+        try:
+            held = orientation(picture)
+            # A JPEG is read to its end at an eighth of its size: enough to find out whether it is whole.
+            picture.draft(picture.mode, (max(1, width // 8), max(1, height // 8)))
+            picture.load()
+        except Exception:  # as with headers
+            raise NotUsable(BROKEN) from None
+        # Of a GIF, which is counted by its blocks, and of a JPEG nobody asks.
+        more = type not in ("image/gif", "image/jpeg") and int(getattr(picture, "n_frames", 1)) > 1
+        return width, height, held, more
+
+
+def _loaded_elsewhere(path: Path, type: str) -> tuple[int, int, int, bool]:
+    """As `_loaded`, by a process with bounds."""
+    with _turn():
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", str(LOAD_PROGRAM), PICTURES[type], str(path), str(MOST_PIXELS)],
+                stdin=subprocess.DEVNULL, env={}, capture_output=True, timeout=LOAD_SECONDS, check=False, text=True)
+        except subprocess.TimeoutExpired:
+            raise NotUsable("takes too long to read. Save or export it once more.") from None
+    said = done.stdout.split()
+    if done.returncode == 0 and len(said) == 3 and said[0] == "large":
+        _bearable((int(said[1]), int(said[2])))
+    if done.returncode != 0 or len(said) != 4:
+        raise NotUsable(BROKEN)
+    width, height, held, more = (int(one) for one in said)
+    _bearable((width, height))
+    return width, height, held, bool(more)
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Wait until no other process of this machine reads a large picture. Raises NotUsable."""
+    until = time.monotonic() + PATIENCE
+    with LOAD_PROGRAM.open("rb") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise NotUsable("has to wait: the console is busy with other large pictures. Try again in a few "
+                                    "minutes.") from None
+                time.sleep(0.05)
+        yield
 
 
 def _gif(path: Path, shown: str) -> Measured:
     try:
         with path.open("rb") as stream:
-            picture = opened(stream, "image/gif")
-            width, height = picture.size
-            picture.load()
+            width, height = opened(stream, "image/gif").size
+        _loaded(path, "image/gif")
         with path.open("rb") as stream:
             frames, seconds = _gif_frames(stream)
     except NotUsable as wrong:

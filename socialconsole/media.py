@@ -1,16 +1,15 @@
 """Files of a workspace: stored, measured, converted for a platform, handed out while a delivery needs them.
 
-The bytes lie in the media folder under the workspace and the file's id; a name that somebody typed is never a path.
+The bytes lie in a `media_store` under the workspace and the file's id; a name that somebody typed is never a path.
 Calls of this module that read or convert bytes stand outside of transactions.
 """
 
 import base64
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import logging
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,18 +17,39 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from flask import abort, current_app
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy import delete as delete_rows
-from sqlalchemy import exists, or_, select
+from sqlalchemy.exc import DBAPIError
 
-from . import audit, converting, guarded, locations, measuring
+from . import audit, converting, guarded, locations, measuring, media_store
 from .config import Config
-from .database import writing
+from .containers import CutOff
+from .database import release, writing
 from .extensions import db
 from .measuring import Measured, NotUsable
-from .models import FINAL, HELD, Delivery, Media, MediaLink, MediaUse, User, Workspace, new_id
+from .media_store import MediaStore, Missing, Unavailable, beside
+from .models import (
+    FINAL,
+    HELD,
+    SENT,
+    UNCONFIRMED,
+    Delivery,
+    Installation,
+    Media,
+    MediaLink,
+    MediaUse,
+    Post,
+    Series,
+    User,
+    Workspace,
+    new_id,
+)
 from .outside import now as present
+from .outside import secret
 from .providers.content import GIF, IMAGE, VIDEO, File, Format
 from .vault import Vault
+
+log = logging.getLogger("socialconsole.media")
 
 PIECE = 1024 * 1024
 MEGABYTE = 1024 * 1024
@@ -38,9 +58,14 @@ LONGEST_NAME = 200
 LONGEST_ALT = 5000
 THUMBNAIL_SIDE = 320
 KEPT = timedelta(hours=24)  # files that no post needs
+SERVED_FOR = timedelta(days=3)  # after it was sent, for a delivery that nobody follows any more
 MOST_AT_ONCE = 200  # files cleaned up in one go
 FETCH_SECONDS = 120.0
+AT_ONCE = 500  # ids in one query
+CONSOLE = "media_console"
 VARIANTS, PREVIEWS = "variants", "previews"
+# The keys that this console gives its files and their copies; nothing else in a store is ever removed.
+OURS = re.compile(r"wsp_\w+/(?:variants/)?(med_\w+)(?:-[\w.]+)?")
 ENDINGS = {
     "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/bmp": "bmp",
     "image/tiff": "tiff", "video/mp4": "mp4", "video/quicktime": "mov", "video/webm": "webm",
@@ -65,7 +90,7 @@ def store(workspace: Workspace, user: User, stream: IO[bytes], name: str) -> Med
     name = _tidy_name(name)
     folder = _folder(workspace.id)
     _need_space(folder)
-    with _beside(folder) as part:
+    with beside(folder) as part:
         _take(stream, part, name)
         return _keep(workspace, user, part, name)
 
@@ -74,7 +99,7 @@ def from_address(workspace: Workspace, user: User, address: str) -> Media:
     """Keep a file that lies at an address on the internet. Raises Refused."""
     config, folder = _config(), _folder(workspace.id)
     _need_space(folder)
-    with _beside(folder) as part:
+    with beside(folder) as part:
         try:
             found = guarded.get(address, most_bytes=config.media_max_bytes, seconds=FETCH_SECONDS, into=part,
                                 networks=config.private_networks,
@@ -100,20 +125,39 @@ def _keep(workspace: Workspace, user: User, part: Path, name: str) -> Media:
         measured = measuring.measure(part, name)
     except NotUsable as wrong:
         raise Refused(str(wrong)) from None
-    with _beside(part.parent) as clean:
-        source = clean if locations.cleaned(part, measured.type, clean) else part
+    with beside(part.parent) as clean:
+        source = clean if _cleaned(part, measured, clean, name) else part
         media = _row(workspace, user, source, name, measured)
-        _settle(source, part.parent / media.id)
+        release()
+        try:
+            _claimed().put(_key(media), source, media.sha256)
+        except Unavailable as away:
+            raise Refused(f"{name or 'The file'} was not kept. {away.message}") from None
+    _write_row(media, workspace)
+    _trim()
+    return media
+
+
+def _cleaned(part: Path, found: Measured, clean: Path, name: str) -> bool:
+    try:
+        return locations.cleaned(part, found.type, clean)
+    except CutOff as cut:
+        raise Refused(f"{name or 'The file'} cannot be read: {cut}. Export it once more.") from None
+
+
+def _write_row(media: Media, workspace: Workspace) -> None:
+    """Commit the row of a file whose bytes are kept; without a row, no bytes."""
     try:
         with writing() as session:
             session.add(media)
             session.flush()
-            audit.record("media.stored", "media", media.id, f"Uploaded {name or 'a file'}", workspace_id=workspace.id,
-                         name=name, kind=media.kind, size=media.size)
-    except BaseException:
-        (part.parent / media.id).unlink(missing_ok=True)
+            audit.record("media.stored", "media", media.id, f"Uploaded {media.name or 'a file'}",
+                         workspace_id=workspace.id, name=media.name, kind=media.kind, size=media.size)
+    except DBAPIError:  # the commit may have arrived all the same: bytes without a row are swept later
         raise
-    return media
+    except BaseException:
+        _unlink(workspace.id, media.id)
+        raise
 
 
 def _row(workspace: Workspace, user: User, path: Path, name: str, found: Measured) -> Media:
@@ -123,26 +167,20 @@ def _row(workspace: Workspace, user: User, path: Path, name: str, found: Measure
                  facts=found.facts, alt_text="", created_at=present())
 
 
+def folder() -> Path:
+    """Where files that are worked with lie on this machine."""
+    return media_store.current().folder
+
+
 def _folder(name: str) -> Path:
-    folder = _config().media_folder / name
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    made = folder() / name
+    made.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return made
 
 
 def _need_space(folder: Path) -> None:
-    if shutil.disk_usage(folder).free < LEAST_FREE:
+    if media_store.free(folder) < LEAST_FREE:
         raise Refused("The console's disk is nearly full, so it takes no files. Tell the person who runs this console.")
-
-
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A new empty file in the folder, for its owner alone; whatever of it is still there afterwards goes."""
-    handle, name = tempfile.mkstemp(prefix=".part-", dir=folder)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _take(stream: IO[bytes], part: Path, name: str) -> None:
@@ -156,19 +194,6 @@ def _take(stream: IO[bytes], part: Path, name: str) -> None:
             if taken // PIECE % 64 == 0:
                 _need_space(part.parent)
             out.write(piece)
-
-
-def _settle(part: Path, target: Path) -> None:
-    """Put the finished file in place, surely on disk, in one step."""
-    with part.open("rb") as written:
-        os.fsync(written.fileno())
-    part.chmod(0o600)
-    part.rename(target)
-    handle = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sha256(path: Path) -> str:
@@ -212,8 +237,12 @@ def still_there(workspace: Workspace, ids: Sequence[str]) -> list[Media]:
 
 
 def path_of(stored: Media) -> Path:
-    """Where the bytes lie."""
-    return _config().media_folder / stored.workspace_id / stored.id
+    """Where the bytes lie, or will once they are fetched to this machine."""
+    return folder() / _key(stored)
+
+
+def _key(stored: Media) -> str:
+    return f"{stored.workspace_id}/{stored.id}"
 
 
 def file_of(stored: Media, alt_text: str | None = None) -> File:
@@ -245,24 +274,29 @@ def use(workspace: Workspace, post_id: str, ids: Sequence[str], now: datetime) -
 
 
 def delete(stored: Media, user: User) -> None:
-    """Delete a file for good. Raises Refused while a delivery still needs it."""
+    """Delete a file for good. Raises Refused while a delivery or a series that goes on still needs it."""
     with writing() as session:
         if session.scalar(select(exists().where(
                 MediaUse.media_id == stored.id, MediaUse.post_id == Delivery.post_id, Delivery.state.not_in(FINAL)))):
             raise Refused("A post that has not gone out yet needs this file. Cancel the post first.")
+        if session.scalar(select(exists().where(
+                MediaUse.media_id == stored.id, MediaUse.post_id == Post.id, Post.series_id == Series.id,
+                Series.next_at.is_not(None)))):
+            raise Refused("A repeating post needs this file for its next times. Stop the repeating post first.")
         session.execute(delete_rows(MediaUse).where(MediaUse.media_id == stored.id))
         session.execute(delete_rows(MediaLink).where(MediaLink.media_id == stored.id))
         session.execute(delete_rows(Media).where(Media.id == stored.id))
         audit.record("media.deleted", "media", stored.id, f"Deleted {stored.name or 'a file'}",
                      workspace_id=stored.workspace_id, name=stored.name)
-    _unlink(_config().media_folder / stored.workspace_id, stored.id)
+    _unlink(stored.workspace_id, stored.id)
 
 
-def _unlink(folder: Path, media_id: str) -> None:
+def _unlink(workspace_id: str, media_id: str) -> None:
     """Remove a file and its copies; what cannot be removed now is found as an orphan later."""
-    (folder / media_id).unlink(missing_ok=True)
-    for copy in (folder / VARIANTS).glob(f"{media_id}-*"):
-        copy.unlink(missing_ok=True)
+    store = media_store.current()
+    with suppress(Unavailable):
+        for key in (f"{workspace_id}/{media_id}", *store.copies(f"{workspace_id}/{VARIANTS}/{media_id}-")):
+            store.delete(key)
 
 
 def facts_in_words(stored: Media) -> str:
@@ -299,40 +333,80 @@ def _size(size: int) -> str:
 
 
 def thumbnail(stored: Media) -> Path | None:
-    """A small JPEG of a picture, made once; None where there is none to show."""
+    """A small JPEG of a picture, made once; None where there is none to show. Raises Unavailable."""
     if stored.kind not in (IMAGE, GIF):
         return None
     target = path_of(stored).parent / VARIANTS / f"{stored.id}-small.jpg"
     if not target.exists():
         try:
-            converting.write(target, converting.thumbnail(path_of(stored), stored.type, THUMBNAIL_SIDE))
-        except converting.NotFitting:
+            converting.write(target, converting.thumbnail(_local(stored), stored.type, THUMBNAIL_SIDE))
+        except (converting.NotFitting, Missing):
             return None
     return target
 
 
-def adapted(file: File, shown: Format) -> File:
-    """A picture converted to what a format takes; everything else as it is. Raises Refused."""
-    if not file.path.is_file():
-        raise Refused(f"{file.name or 'A file'} is not in the console's folder any more. Upload it once more.")
+def _local(stored: Media) -> Path:
+    """The bytes on this machine. Raises Missing and Unavailable."""
+    release()
+    path = media_store.current().local(_key(stored), stored.size, stored.sha256)
+    _trim()
+    return path
+
+
+def here(file: File, tick: Callable[[], None] = lambda: None) -> File:
+    """A file whose bytes lie on this machine; `tick` runs now and then meanwhile. Raises Refused and Unavailable."""
+    store = media_store.current()
+    release()
+    try:
+        path = store.local(str(file.path.relative_to(store.folder)), file.size, file.sha256, tick)
+    except Missing:
+        raise Refused(f"{file.name or 'A file'} is not in the console's folder any more. "
+                      "Upload it once more.") from None
+    _trim()
+    return file if path == file.path else replace(file, path=path)
+
+
+def adapted(file: File, shown: Format, tick: Callable[[], None] = lambda: None) -> File:
+    """A picture converted to what a format takes; everything else as it is. Raises Refused and Unavailable."""
+    copies = file.path.parent / VARIANTS
+    file = here(file, tick)
     if shown.image is None or file.kind != IMAGE:
         return file
     try:
-        return converting.fitted(file, shown.image, file.path.parent / VARIANTS)
+        return converting.fitted(file, shown.image, copies)
     except converting.NotFitting as wrong:
         raise Refused(str(wrong)) from None
+
+
+def _trim() -> None:
+    """Keep the copies on this machine within their bound."""
+    media_store.current().trim(_in_use)
+    release()
+
+
+def _in_use(ids: set[str]) -> set[str]:
+    """Those of these files that a delivery is working with now."""
+    wanted, found = sorted(ids), set[str]()
+    for first in range(0, len(wanted), AT_ONCE):
+        found |= set(db.session.scalars(
+            select(MediaUse.media_id).join(Delivery, Delivery.post_id == MediaUse.post_id)
+            .where(MediaUse.media_id.in_(wanted[first : first + AT_ONCE]), Delivery.lease_until.is_not(None))))
+    return found
 
 
 # ---------------------------------------------------------------- addresses for platforms
 
 
 def linked(delivery_id: str, file: File) -> File:
-    """A file with the address where a platform may fetch it while its delivery is under way."""
+    """A file with the address where a platform may fetch it while its delivery is under way. Raises Unavailable."""
     vault: Vault = current_app.extensions["vault"]
     variant = file.path.name if file.path.parent.name == VARIANTS else ""
     # Derived, not drawn: the same delivery and file have the same address at every attempt, and no row keeps it.
     token = base64.urlsafe_b64encode(vault.derive("media link", delivery_id, file.id, variant)).decode().rstrip("=")
     hashed = _hashed(token)
+    if variant and db.session.get(MediaLink, hashed) is None:  # whichever host is asked for it must have it
+        release()
+        media_store.current().share(str(file.path.relative_to(folder())))
     with writing() as session:
         if session.get(MediaLink, hashed) is None:
             session.add(MediaLink(token_hash=hashed, media_id=file.id, delivery_id=delivery_id, variant=variant,
@@ -341,18 +415,28 @@ def linked(delivery_id: str, file: File) -> File:
 
 
 def served(token: str) -> tuple[Path, str] | None:
-    """The file behind an address and its type, while the delivery is under way; else None."""
+    """The file behind an address and its type, while the delivery is under way; else None. Raises Unavailable."""
     found = db.session.execute(
         select(MediaLink, Media).join(Media, Media.id == MediaLink.media_id)
         .join(Delivery, Delivery.id == MediaLink.delivery_id)
-        .where(MediaLink.token_hash == _hashed(token), Delivery.state.not_in((*FINAL, HELD)))).first()
+        .where(MediaLink.token_hash == _hashed(token), Delivery.state.not_in((*FINAL, HELD)), _may_be_fetched())
+    ).first()
     if found is None:
         return None
     link, stored = found
-    path = path_of(stored)
-    if link.variant:
-        path = path.parent / VARIANTS / link.variant
-    return (path, link.type) if path.is_file() else None
+    try:
+        if not link.variant:
+            return _local(stored), link.type
+        release()
+        return media_store.current().local(f"{stored.workspace_id}/{VARIANTS}/{link.variant}"), link.type
+    except Missing:
+        return None
+
+
+def _may_be_fetched() -> ColumnElement[bool]:
+    """Not for ever: what a platform accepted, or may have, is fetched soon or never, though its outcome stays open."""
+    return or_(Delivery.state.not_in((SENT, UNCONFIRMED)), Delivery.due_at.is_not(None),
+               Delivery.lease_until.is_not(None), Delivery.sent_at > present() - SERVED_FOR)
 
 
 def _hashed(token: str) -> str:
@@ -371,14 +455,55 @@ def tidy(now: datetime) -> int:
     settled = select(MediaLink.token_hash).join(Delivery, Delivery.id == MediaLink.delivery_id).where(
         Delivery.state.in_(FINAL)).limit(MOST_AT_ONCE)
     if db.session.execute(unused).first() is None and db.session.execute(settled).first() is None:
-        return _sweep(_config().media_folder, before)  # the usual case asks for no write lock
+        return _swept(before)  # the usual case asks for no write lock
     with writing() as session:
         old, links = session.execute(unused).all(), session.scalars(settled).all()
         session.execute(delete_rows(Media).where(Media.id.in_([media_id for media_id, _ in old])))
         session.execute(delete_rows(MediaLink).where(MediaLink.token_hash.in_(links)))
     for media_id, workspace_id in old:
-        _unlink(_config().media_folder / workspace_id, media_id)
-    return len(old) + len(links) + _sweep(_config().media_folder, before)
+        _unlink(workspace_id, media_id)
+    return len(old) + len(links) + _swept(before)
+
+
+def _swept(before: datetime) -> int:
+    """Remove old files that no row knows, on this machine and beyond it; returns how many went."""
+    gone = _sweep(folder(), before)
+    release()
+    with suppress(Unavailable):  # then the next time
+        gone += sum(map(_sweep_keys, _claimed().old(before)))
+    _trim()
+    return gone
+
+
+def _claimed() -> MediaStore:
+    """The store, surely of this console alone: others would clean its files away, and it theirs. Raises Unavailable."""
+    store = media_store.current()
+    if store.shared and store.owner(mine := _console()) != mine:
+        log.error("the bucket holds another console's files", extra={"next": "give MEDIA_S3_URL a prefix of its own"})
+        raise Unavailable("The bucket holds another console's files. Give MEDIA_S3_URL a prefix of its own.")
+    return store
+
+
+def _console() -> str:
+    """The name by which this console knows itself in a store that others might use too; made once."""
+    found = db.session.get(Installation, CONSOLE)
+    if found is None:
+        with writing() as session:
+            found = session.get(Installation, CONSOLE) or Installation(name=CONSOLE, text=secret(16))
+            session.add(found)
+    release()
+    return found.text or ""
+
+
+def _sweep_keys(keys: list[str]) -> int:
+    """Remove those of these files in the store that no row knows."""
+    ids = {key: found[1] for key in keys if (found := OURS.fullmatch(key))}
+    known = _known(set(ids.values()))
+    release()
+    gone = [key for key, media_id in ids.items() if media_id not in known]
+    for key in gone:
+        media_store.current().delete(key)
+    return len(gone)
 
 
 def _sweep(folder: Path, before: datetime) -> int:
@@ -396,8 +521,8 @@ def _sweep(folder: Path, before: datetime) -> int:
 
 def _known(ids: set[str]) -> set[str]:
     wanted, found = sorted(ids), set[str]()
-    for first in range(0, len(wanted), 500):
-        found |= set(db.session.scalars(select(Media.id).where(Media.id.in_(wanted[first : first + 500]))))
+    for first in range(0, len(wanted), AT_ONCE):
+        found |= set(db.session.scalars(select(Media.id).where(Media.id.in_(wanted[first : first + AT_ONCE]))))
     return found
 
 

@@ -17,7 +17,7 @@ from flask import current_app
 
 from . import converting, guarded, measuring
 from .config import Config
-from .media import PREVIEWS
+from .media import PREVIEWS, folder
 from .providers.content import IMAGE, File, Preview
 
 MOST_PAGE = 512 * 1024
@@ -145,9 +145,10 @@ def _image(address: str, until: float) -> File | None:
 
 
 def _kept(plain: bytes, address: str) -> File | None:
+    if not measuring.is_picture(plain):  # documents and videos cost more to measure, for nothing
+        return None
     digest = hashlib.sha256(plain).hexdigest()
-    config: Config = current_app.extensions["config"]
-    path = config.media_folder / PREVIEWS / f"preview_{digest[:32]}"
+    path = folder() / PREVIEWS / f"preview_{digest[:32]}"
     converting.write(path, plain)  # anew each time: `media.tidy` removes old ones
     try:
         measured = measuring.measure(path, "The picture")

@@ -17,6 +17,7 @@ from .. import media
 from ..access import requires
 from ..config import Config
 from ..extensions import csrf, db
+from ..media_store import Unavailable
 from ..models import Media, PlatformApp
 from .page import show
 
@@ -83,7 +84,10 @@ def _plain(one: Media) -> dict[str, Any]:
 @requires("see")
 def thumbnail(workspace_id: str, media_id: str) -> ResponseReturnValue:
     """A small JPEG that this console made itself."""
-    path = media.thumbnail(media.one(g.workspace, media_id))
+    try:
+        path = media.thumbnail(media.one(g.workspace, media_id))
+    except Unavailable as away:
+        abort(503, away.message)
     if path is None:
         abort(404)
     answer = send_file(path, mimetype="image/jpeg", conditional=True)
@@ -102,7 +106,10 @@ def file(name: str) -> ResponseReturnValue:
     token, _, ending = name.rpartition(".")
     if name.endswith(PROOF_ENDING):
         return _proof(name)
-    found = media.served(token) if token and len(token) <= 100 else None
+    try:
+        found = media.served(token) if token and len(token) <= 100 else None
+    except Unavailable as away:  # a platform that meets this fetches the file again
+        abort(503, away.message)
     if found is None or ending != media.ENDINGS.get(found[1]):
         abort(404)
     path, kind = found

@@ -1,10 +1,13 @@
 """What a file is follows from its content; what lies, is broken or would fill the memory is refused in words."""
 
 import json
+import os
 import struct
 import subprocess
+import sys
 
 import pytest
+from PIL import Image
 
 from socialconsole import containers, locations, measuring
 from socialconsole.measuring import NotUsable, measure
@@ -304,3 +307,90 @@ def test_an_archive_that_hides_the_length_of_its_list_is_refused(tmp_path):
     path.write_bytes(made.zipped(**{"word/document.xml": b"x"}) + b"PK\x06\x07" + bytes(16))
     with pytest.raises(NotUsable):
         measure(path, "odd.docx")
+
+
+# ---------------------------------------------------------------- what it may cost
+
+
+def test_a_large_picture_is_read_by_another_process_with_bounds(measured, monkeypatch):
+    monkeypatch.setattr(measuring, "LARGE", 1000)
+    found = measured(made.picture("JPEG", (60, 40), orientation=6))
+    assert (found.type, found.width, found.height, found.facts) == ("image/jpeg", 40, 60, {})
+    assert measured(made.picture("PNG", (60, 40))).width == 60 and measured(made.gif(3)).frames == 3
+    with pytest.raises(NotUsable, match="cut off or damaged"):
+        measured(made.picture("PNG", (60, 40), color="noise")[:-200])
+    monkeypatch.setattr(measuring, "LOAD_SECONDS", 0.01)
+    with pytest.raises(NotUsable, match="takes too long to read"):
+        measured(made.picture("PNG", (60, 40)))
+
+
+def test_large_pictures_are_read_one_at_a_time_on_this_machine(measured, monkeypatch):
+    monkeypatch.setattr(measuring, "LARGE", 1000)
+    monkeypatch.setattr(measuring, "PATIENCE", 0.0)
+    with measuring._turn(), pytest.raises(NotUsable, match="busy with other large pictures"):
+        measured(made.picture("PNG", (60, 40)))
+    assert measured(made.picture("PNG", (60, 40))).width == 60
+
+
+def test_the_process_that_reads_has_no_more_memory_than_it_may(tmp_path):
+    path = tmp_path / "bun.png"
+    path.write_bytes(made.picture("PNG", (60, 40)))
+    program = ("import sys; sys.path.insert(0, sys.argv[2]); import picture_load; picture_load.MEMORY = 300 * 1024**2; "
+               "picture_load.load('PNG', sys.argv[1], 10**9); bytearray(400 * 1024**2)")
+    done = subprocess.run([sys.executable, "-I", "-c", program, str(path), str(measuring.LOAD_PROGRAM.parent)],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "MemoryError" in done.stderr
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_large_webp_is_refused_by_its_header_with_a_way_out(measured, monkeypatch, moves):
+    monkeypatch.setattr(measuring, "MOST_WEBP_PIXELS", 1000)
+    monkeypatch.setattr(Image, "OPEN", {})
+    more = {"save_all": True, "append_images": [Image.new("RGB", (60, 40))]} if moves else {}
+    with pytest.raises(NotUsable, match="a WebP picture may have.*save it as JPEG"):
+        measured(made.picture("WEBP", (60, 40), **more))
+
+
+def test_the_pictures_of_a_tiff_are_not_counted_one_by_one(measured):
+    def directory(after):
+        entries = ((256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8),
+                   (277, 3, 1, 1), (278, 3, 1, 1), (279, 4, 1, 1))
+        return struct.pack("<H", len(entries)) + b"".join(
+            struct.pack("<HHII", *one) for one in entries) + struct.pack("<I", after)
+
+    size, first, many = len(directory(0)), 10, 120_000
+    plain = b"II*\0" + struct.pack("<I", first) + b"x\0" + b"".join(
+        directory(first + size * number if number < many else 0) for number in range(1, many + 1))
+    began = sum(os.times()[:4])
+    found = measured(plain)
+    assert found.facts["unknown"] and sum(os.times()[:4]) - began < 4  # seconds of this process and its children
+
+
+def test_a_video_of_very_many_parts_is_given_up_after_one_budget_for_all(measured, monkeypatch):
+    steps = []
+    monkeypatch.setattr(containers, "MOST_STEPS", 300)
+    take = containers.Steps.take
+    monkeypatch.setattr(containers.Steps, "take", lambda self: steps.append(1) or take(self))
+    empty = b"\0\0\0\x08free" * 100
+    track = (len(empty) + 8).to_bytes(4, "big") + b"trak" + empty
+    movie = b"\0\0\0\x28mvhd" + b"\0" * 32 + track * 100
+    with pytest.raises(NotUsable, match="too many parts"):
+        measured(b"\0\0\0\x10ftypisom\0\0\0\0" + (len(movie) + 8).to_bytes(4, "big") + b"moov" + movie)
+    assert len(steps) == 601
+
+
+def test_a_webm_of_very_many_parts_is_given_up_after_one_budget_for_all(measured, monkeypatch):
+    monkeypatch.setattr(containers, "MOST_STEPS", 300)
+    entry = b"\xae\x40\xc8" + b"\xec\x80" * 100
+    tracks = b"\x16\x54\xae\x6b" + (0x10000000 | len(entry) * 100).to_bytes(4, "big") + entry * 100
+    segment = b"\x18\x53\x80\x67" + (0x10000000 | len(tracks)).to_bytes(4, "big") + tracks
+    with pytest.raises(NotUsable, match="too many parts"):
+        measured(b"\x1a\x45\xdf\xa3\x80" + segment)
+
+
+def test_a_place_that_cannot_be_looked_for_everywhere_is_not_kept(tmp_path, monkeypatch):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(made.mp4())
+    monkeypatch.setattr(containers.Steps, "take", lambda self: (_ for _ in ()).throw(containers.TooManyParts("many")))
+    with pytest.raises(containers.TooManyParts):
+        locations.cleaned(path, "video/mp4", tmp_path / "clean")

@@ -12,7 +12,7 @@ from PIL import Image
 from werkzeug.exceptions import NotFound
 
 from socialconsole import config as settings
-from socialconsole import converting, guarded, media
+from socialconsole import converting, guarded, media, outcomes
 from socialconsole.database import writing
 from socialconsole.extensions import db
 from socialconsole.models import (
@@ -22,6 +22,8 @@ from socialconsole.models import (
     MISSED,
     PROCESSING,
     PUBLISHED,
+    SENT,
+    UNCONFIRMED,
     Account,
     AuditEvent,
     Delivery,
@@ -29,6 +31,7 @@ from socialconsole.models import (
     MediaLink,
     MediaUse,
     Post,
+    Series,
     User,
     Workspace,
 )
@@ -204,6 +207,25 @@ def test_a_file_is_deleted_only_when_no_delivery_needs_it(here):
 
 
 # ---------------------------------------------------------------- copies
+
+
+def test_a_file_of_a_repeating_post_stays_until_that_is_stopped(here):
+    stored = store(here)
+    delivery = delivering(here, stored.id, state=PUBLISHED)
+    with writing() as session:
+        session.add(Series(id="ser_bun", workspace_id=here.bakery.id, text="Buns", every="day", created_at=here.clock(),
+                           first_wall="2026-11-21T09:00", next_at=here.clock() + timedelta(days=1)))
+        session.flush()
+        session.get_one(Post, delivery.post_id).series_id = "ser_bun"
+    with pytest.raises(media.Refused, match="Stop the repeating post first"):
+        media.delete(stored, here.alice)
+    here.clock.advance(hours=100)
+    assert media.tidy(here.clock()) == 0 and media.path_of(stored).exists()
+    with writing() as session:
+        series = session.get_one(Series, "ser_bun")
+        series.state, series.next_at = "stopped", None
+    media.delete(stored, here.alice)
+    assert on_disk(here) == []
 
 
 def test_a_thumbnail_is_a_small_jpeg_made_once(here):
@@ -385,6 +407,29 @@ def test_the_converted_copy_is_served_where_one_was_made(here):
         media.file_of(stored), Format("image", "Picture", ("image",), image=JPEG_ONLY)))
     assert plain.public_url != copy.public_url and copy.public_url.endswith(".jpg")
     assert media.served(token_of(copy)) == (copy.path, "image/jpeg")
+
+
+@pytest.mark.parametrize("state", [SENT, UNCONFIRMED])
+def test_an_address_dies_when_its_delivery_is_followed_no_more(here, state):
+    stored = store(here)
+    delivery = delivering(here, stored.id, state=state)
+    token = token_of(media.linked(delivery.id, media.file_of(stored)))
+    with writing():
+        delivery.sent_at, delivery.due_at = here.clock(), here.clock()
+    assert media.SERVED_FOR == outcomes.FOLLOW_FOR
+    here.clock.advance(hours=73)
+    assert media.served(token) is not None, "it is still asked for"
+    with writing():
+        delivery.due_at = None
+    assert media.served(token) is None
+    with writing():
+        delivery.sent_at = here.clock() - media.SERVED_FOR + timedelta(seconds=1)
+    assert media.served(token) is not None, "its platform may be slow"
+    here.clock.advance(hours=1)
+    assert media.served(token) is None
+    with writing():
+        delivery.due_at = here.clock()  # somebody asked to look once more
+    assert media.served(token) is not None
 
 
 @pytest.mark.parametrize("state", FINAL)

@@ -144,3 +144,11 @@ def test_an_address_inside_is_not_looked_at(inside, monkeypatch):
     monkeypatch.setattr(guarded, "_resolve", lambda host, port: ["192.168.1.1"])
     assert previews.read("http://router.example/admin") == previews.Preview("http://router.example/admin",
                                                                             title="router.example")
+
+
+def test_what_only_calls_itself_a_picture_is_not_even_measured(inside, web, monkeypatch):
+    monkeypatch.setattr(previews.measuring, "measure", lambda *_: pytest.fail("measured"))
+    for plain in (made.pdf(), made.mp4(), b"<html>", b""):
+        web.pages["https://www.bakery.example/img/bun.png"] = (200, "image/png", plain)
+        assert read(web, FULL).image is None
+    assert not (media.folder() / media.PREVIEWS).exists()
