@@ -381,17 +381,25 @@ def flag(app_id: str, message: str, code: str, now: datetime) -> None:
     """Tell the admin that the platform refuses this app. The same trouble again changes nothing."""
     with writing():
         app = db.session.get(PlatformApp, app_id)
-        if app is None or (app.trouble == message and app.trouble_code == code):
+        if app is None or _says(app, message, code):
+            return
+        db.session.flush()  # reading the row afresh must not lose what the caller changed in it
+        app = _if_free(app_id)
+        if app is None or _says(app, message, code):  # another process was quicker
             return
         app.trouble, app.trouble_code, app.trouble_at = message, code, now
         name = provider_of(app.platform).name
         audit.record("platform.trouble", SUBJECT, app.id, message, name=name, code=code)
 
 
+def _says(app: PlatformApp, message: str, code: str) -> bool:
+    return app.trouble == message and app.trouble_code == code
+
+
 def version_ended(app: App, instead: str, sentence: str) -> None:
     """A platform ended the API version of an app: from now on it calls by the one that works; the admin reads so."""
     with writing():
-        row = db.session.get(PlatformApp, app.id)
+        row = db.session.get(PlatformApp, app.id, populate_existing=True, with_for_update={"key_share": True})
         if row is None or facts(row).api_version != app.api_version:
             return  # somebody chose another one meanwhile
         row.api_version = instead
@@ -400,18 +408,30 @@ def version_ended(app: App, instead: str, sentence: str) -> None:
 
 
 def clear_flag(app_id: str) -> None:
-    """The platform accepts this app again."""
+    """The platform accepts this app again. A breaker that is open closes by its own probe only."""
     app = db.session.get(PlatformApp, app_id)
-    if app is None or not app.trouble:
+    if app is None or not app.trouble or app.breaker_opened_at is not None:
         return
     with writing():
-        app = db.session.get_one(PlatformApp, app_id)
-        if app.trouble:
+        db.session.flush()
+        app = _if_free(app_id)
+        if app is not None and app.trouble and app.breaker_opened_at is None:
             forget_trouble(app)
             name = provider_of(app.platform).name
             audit.record("platform.works_again", SUBJECT, app.id, f"{name} accepts the app again", name=name)
 
 
+def _if_free(app_id: str) -> PlatformApp | None:
+    """The app, kept from others; None if it is gone, or if somebody has it in hand: then they say how it stands.
+
+    Many workers may meet the same trouble, in the middle of their own rows: nobody shall wait for the others here.
+    """
+    return db.session.get(PlatformApp, app_id, populate_existing=True,
+                          with_for_update={"skip_locked": True, "key_share": True})
+
+
 def forget_trouble(app: PlatformApp) -> None:
-    """Take the sign of trouble off. Inside `writing()`."""
+    """Take the sign of trouble off, and close the breaker. Inside `writing()`."""
     app.trouble, app.trouble_code, app.trouble_at = "", "", None
+    app.breaker_opened_at = app.breaker_until = app.breaker_probe_until = None
+    app.breaker_trips, app.breaker_scope = 0, ""

@@ -2,17 +2,18 @@
 
 import logging
 import re
-from datetime import timedelta
+import zlib
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import requests
 from flask import current_app
 from sqlalchemy import update
 
-from . import audit, deliveries, outside, platform_apps, tokens
+from . import audit, breaker, deliveries, outside, platform_apps, tallies, tokens
 from .connections import describe
 from .database import release, took, writing
-from .errors import ConfigurationWrong, NeedsReconnect, PlatformError
+from .errors import ConfigurationWrong, NeedsReconnect, OutcomeUnknown, PlatformError, TryLater
 from .models import ACTIVE, PAUSED, Account
 from .outside import now as present
 from .providers.base import Profile
@@ -39,8 +40,13 @@ def sync(account_id: str) -> None:
     try:
         profile = used[0].provider.profile(used[0].app, used[0].token, platform_user_id)
     except PlatformError as error:
+        tallies.answered(used[0].provider.slug, error)
         _failed(account_key, used[0], error)
+        if isinstance(error, TryLater | OutcomeUnknown):
+            breaker.failed(used[0].app.id, error.code, present(), whom=account_key)
         return
+    tallies.answered(used[0].provider.slug, profile)
+    breaker.worked(used[0].app.id, present())
     picture = fetch_picture(profile.avatar_url, sandbox)
     _read(account_key, profile, picture)
 
@@ -66,8 +72,19 @@ def _claim(account_id: str) -> tuple[tokens.Access, str, str, str | None] | None
             if account.grant is not None:
                 platform_apps.flag(account.grant.app_id, error.message, error.code, now)
             return None
+        if _waits(account, now):
+            return None
         sandbox = current_app.extensions["config"].sandbox_url if account.is_sandbox else None
         return used, account.id, account.platform_user_id, sandbox
+
+
+def _waits(account: Account, now: datetime) -> bool:
+    """Whether nothing is asked in the name of the account's app for now; the reading is then put off."""
+    until = breaker.blocked(account.grant.app, now) if account.grant is not None else None
+    if account.grant is None or until is None or breaker.take_probe(account.grant.app_id, now):
+        return False
+    account.sync_due_at = breaker.again_at(until, zlib.crc32(account.id.encode()) / 2**32)
+    return True
 
 
 def _read(account_id: str, profile: Profile, picture: tuple[bytes, str] | None) -> None:
