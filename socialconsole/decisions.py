@@ -5,7 +5,7 @@ from datetime import datetime
 from . import audit, drafts, tokens
 from .accounts import actor
 from .database import release, writing
-from .deliveries import move
+from .deliveries import LEASE, move
 from .errors import ConfigurationWrong, NeedsReconnect, PlatformError
 from .extensions import db
 from .models import (
@@ -32,8 +32,9 @@ from .times import exact
 def _by_person(delivery: Delivery, allowed: tuple[str, ...], doing: str) -> None:
     """Read a delivery afresh and refuse if its state moved on. Inside `writing()`."""
     db.session.refresh(delivery, with_for_update=True)
-    if delivery.state not in allowed or (delivery.state in (UNCONFIRMED, SENT) and delivery.lease_until is not None
-                                         and delivery.lease_until > present()):
+    now, until = present(), delivery.lease_until
+    is_looked_for = until is not None and now < until <= now + LEASE
+    if delivery.state not in allowed or (delivery.state in (UNCONFIRMED, SENT) and is_looked_for):
         raise NotPossible(f"This post is {delivery.state} now, so it cannot be {doing}.")
 
 

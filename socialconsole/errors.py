@@ -25,6 +25,10 @@ class TryLater(PlatformError):
     """A passing fault, and surely nothing happened at the platform."""
 
 
+class Fault(TryLater):
+    """A fault of the console itself: trying again will hardly help for long. Nothing happened at the platform."""
+
+
 class RateLimited(PlatformError):
     """The platform asks us to wait until an instant; None means it did not say. `whole_app`: all its accounts."""
 

@@ -4,11 +4,11 @@ Both only read. Not found is never proof of absence: then a person decides.
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from . import tokens
 from .database import release, writing
-from .deliveries import move
+from .deliveries import move, tell
 from .errors import ConfigurationWrong, ContentRejected, NeedsReconnect, PlatformError, RateLimited, TryLater
 from .models import FAILED, SENT, UNCONFIRMED, Delivery
 from .outcomes import (
@@ -18,6 +18,9 @@ from .outcomes import (
     Outcome,
     Unworkable,
     Work,
+    clock,
+    heard,
+    in_words,
     locked,
     make_work,
     mine,
@@ -26,13 +29,14 @@ from .outcomes import (
     sent_off,
     take,
     try_later,
+    waits_for_app,
 )
 from .outside import now as present
 from .providers.content import Located, Published, Sent, Superseded
 
 log = logging.getLogger("socialconsole.following")
 
-LOOKS = (timedelta(seconds=20), timedelta(minutes=1), timedelta(minutes=5))  # pauses between looks
+MOST_TOLD = 20  # questions without an answer that are written into the log; after that one more tells nothing new
 
 
 def follow(delivery_id: str) -> bool:
@@ -58,16 +62,32 @@ def _claim(delivery_id: str, state: str, cannot: str, now: datetime) -> Work | N
         try:
             used = tokens.access(delivery.account, now)
         except tokens.Renewed as wait:
-            delivery.due_at, delivery.lease_until = wait.next_try(now), None
+            _later(delivery, wait.next_try(now))
             return None
         except (NeedsReconnect, ConfigurationWrong) as error:
             move(delivery, state, f"{cannot}: {error.message}", now)
+            return None
+        at = waits_for_app(delivery, now)
+        if at is not None:
+            _later(delivery, at)
             return None
         try:
             return make_work(delivery, used)
         except Unworkable as why:
             move(delivery, state, f"{cannot}: {why}", now)
             return None
+
+
+def _later(delivery: Delivery, at: datetime) -> None:
+    """Come back then; nothing else changes."""
+    delivery.due_at, delivery.lease_until, delivery.rung_until = at, None, None
+
+
+def _expire(delivery: Delivery, error: NeedsReconnect, now: datetime) -> None:
+    """Ask the person to connect again, unless that was done since: what is said of an old post is no news then."""
+    grant = delivery.account.grant
+    if grant is None or delivery.sent_at is None or grant.granted_at <= delivery.sent_at:
+        tokens.expire_account(delivery.account, error.reason, error.message, now)
 
 
 # ---------------------------------------------------------------- follow
@@ -80,8 +100,10 @@ def _follow(work: Work) -> None:
     outcome: Outcome | Located
     try:
         outcome = work.used.provider.follow(work.used.app, work.used.token, work.draft, work.progress, sent)
+        heard(work, outcome)
     except PlatformError as error:
         outcome = error
+        heard(work, error)
     except Superseded:
         raise
     except Exception as error:  # asking may be repeated, but not for ever
@@ -109,19 +131,21 @@ def _ask_again(delivery: Delivery, work: Work, error: PlatformError, now: dateti
     if isinstance(error, NeedsReconnect):
         again = tokens.refused(work.used, error, now)
         if again is None:
-            tokens.expire_account(delivery.account, error.reason, error.message, now)
-            move(delivery, SENT, f"{work.name} has accepted it. We cannot ask what became of it: {error.message}", now)
+            _expire(delivery, error, now)
+            move(delivery, SENT, f"{work.name} had accepted it, and says now: {error.message}", now)
         else:
-            delivery.due_at, delivery.lease_until = again, None
+            _later(delivery, again)
         return
     delivery.polls += 1
+    if error.message and delivery.polls <= MOST_TOLD:
+        tell(delivery, f"We asked what became of it. {error.message}", now)
     until = error.until if isinstance(error, RateLimited) else None
     at = until or now + tokens.back_off(min(delivery.polls, 6), delivery.id)
     if at - (delivery.sent_at or now) > FOLLOW_FOR:
         move(delivery, SENT, f"{work.name} has accepted it, but does not tell what became of it. Please look there.",
              now)
         return
-    delivery.due_at, delivery.lease_until = at, None
+    _later(delivery, at)
 
 
 # ---------------------------------------------------------------- look
@@ -132,8 +156,10 @@ def _look(work: Work) -> None:
     try:
         found: Published | Sent | Located | PlatformError = work.used.provider.locate(
             work.used.app, work.used.token, work.draft, work.progress, work.sent_at or present())
+        heard(work, found)
     except PlatformError as error:
-        found = error
+        found = in_words(work, error)
+        heard(work, error)
     except Superseded:
         raise
     except Exception:  # a fault of ours; looking may be repeated, but not for ever
@@ -151,10 +177,11 @@ def _looked(delivery: Delivery, found: Published | Sent | Located | PlatformErro
     if isinstance(found, NeedsReconnect):
         again = tokens.refused(work.used, found, now)
         if again is not None and delivery.looks == 0:
-            delivery.looks, delivery.due_at, delivery.lease_until = 1, again, None
+            delivery.looks = 1
+            _later(delivery, again)
             return
         if again is None:
-            tokens.expire_account(delivery.account, found.reason, found.message, now)
+            _expire(delivery, found, now)
     if isinstance(found, Published):
         published(delivery, found, now, how=f"{work.name} has it: we looked.")
     elif isinstance(found, Sent):
@@ -162,15 +189,23 @@ def _looked(delivery: Delivery, found: Published | Sent | Located | PlatformErro
     elif found is Located.NOT_PUBLISHED:
         try_later(delivery, work, TryLater(f"{work.name} says that it was not published, so it is sent again."), now)
     elif isinstance(found, ContentRejected):
-        move(delivery, FAILED, found.message, now, code=found.code[:LONGEST_CODE])
+        move(delivery, FAILED, found.message, now, code=found.code)
     elif found is Located.CANNOT_LOOK:
         move(delivery, UNCONFIRMED, f"{work.name} did not confirm the post and gives us no way to look. Please look "
                                     "there: only you can say whether it is out.", now)
-    elif delivery.looks + 1 < len(LOOKS):
-        delivery.looks += 1
-        delivery.due_at, delivery.lease_until = now + LOOKS[delivery.looks], None
     else:
-        looked = f"We looked {len(LOOKS)} times and did not find it."
-        why = found.message if isinstance(found, PlatformError) else looked
-        move(delivery, UNCONFIRMED, f"{why} That is no proof that {work.name} does not have it. Please look there.",
-             now)
+        _not_found(delivery, found, work, now)
+
+
+def _not_found(delivery: Delivery, found: object, work: Work, now: datetime) -> None:
+    """Look again as often as the platform's own delays make that worthwhile; then a person has to."""
+    pauses = work.used.provider.looks
+    delivery.looks += 1
+    if delivery.looks < len(pauses):
+        at = now + pauses[delivery.looks]
+        why = found.message if isinstance(found, PlatformError) else "It is not there yet."
+        move(delivery, UNCONFIRMED, f"{work.name} did not confirm the post. Look {delivery.looks} of {len(pauses)}: "
+                                    f"{why} We look again {clock(delivery, at)}.", now, due_at=at)
+        return
+    why = found.message if isinstance(found, PlatformError) else f"We looked {len(pauses)} times and did not find it."
+    move(delivery, UNCONFIRMED, f"{why} That is no proof that {work.name} does not have it. Please look there.", now)

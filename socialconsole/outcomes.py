@@ -7,22 +7,26 @@ each answer moves it by one table. The steps themselves are in `publishing.py` (
 
 import base64
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import or_, update
+from sqlalchemy import JSON, bindparam, exists, or_, select, update
+from sqlalchemy.orm import aliased
 from werkzeug.exceptions import NotFound
 
-from . import drafts, platform_apps, tokens
-from .database import took, writing
-from .deliveries import FOR_ACCOUNT, FOR_APP, LOOK_AFTER, move, release_app
+from . import breaker, drafts, platform_apps, tallies, tokens
+from .database import UtcDateTime, add_row, change, insist, took, writing
+from .deliveries import FOR_ACCOUNT, FOR_APP, LEASE, is_free, move, release_app
 from .errors import (
     AlreadyPublished,
     ConfigurationWrong,
     ContentRejected,
+    Fault,
     NeedsReconnect,
     OutcomeUnknown,
     PermissionMissing,
@@ -31,18 +35,36 @@ from .errors import (
     TryLater,
 )
 from .extensions import db
-from .models import FAILED, HELD, PROCESSING, PUBLISHED, SCHEDULED, SENT, UNCONFIRMED, Delivery, Workspace
+from .models import (
+    CANCELLED,
+    FAILED,
+    HELD,
+    PREPARING,
+    PROCESSING,
+    PUBLISHED,
+    PUBLISHING,
+    SCHEDULED,
+    SENT,
+    UNCONFIRMED,
+    Account,
+    Delivery,
+    DeliveryEvent,
+    Grant,
+    Post,
+    new_id,
+)
 from .outside import now as present
 from .providers.content import COMMENT, Draft, Progress, Published, Sent, Superseded
 from .times import exact
 from .vault import Unreadable, Vault
 
-LEASE = timedelta(seconds=120)  # above what one call can take; long uploads renew it
 MOST_ATTEMPTS = 6
+MOST_IN_OUTAGE = 40  # some twenty hours with the longest pause: it is the window that ends the trying
 PROBE_AFTER = timedelta(minutes=15)
 WAIT_UNSTATED = timedelta(minutes=15)
 FOLLOW_FOR = timedelta(days=3)  # after that only a look at the platform helps
 FOR_PERSON = timedelta(days=7)  # how long we ask whether the person finished it inside the platform
+SAID_IN_WORDS = ("no_answer", "unreachable")  # codes that tell no more than the sentence does
 SENT_KEY = "_sent"  # in the kept progress: what the platform accepted
 LONGEST_CODE, LONGEST_ID, LONGEST_LINK = 80, 200, 500  # what a row keeps of a platform's words
 
@@ -59,6 +81,13 @@ class Work:
     draft: Draft
     progress: Progress
     sent_at: datetime | None = None
+    account_id: str = ""
+    mode: str = ""  # of the app
+    kind: str = ""  # of the profile
+    is_troubled: bool = False  # the app has a sign of trouble or an open breaker, which a success takes off
+    is_whole: bool = False  # this part is all there is of the post
+    workspace_id: str = ""
+    begun_at: datetime | None = None  # the intent to send is committed already, since there is nothing to prepare
 
     @property
     def name(self) -> str:
@@ -69,15 +98,52 @@ class Work:
 # ---------------------------------------------------------------- taking
 
 
-def take(delivery_id: str, states: tuple[str, ...], now: datetime) -> Delivery | None:
-    """Take a due delivery in one of these states for this worker alone; None if it is not ours. Inside `writing()`."""
-    if not took(
-            update(Delivery)
-            .where(Delivery.id == delivery_id, Delivery.state.in_(states), Delivery.due_at <= now,
-                   or_(Delivery.lease_until.is_(None), Delivery.lease_until < now))
-            .values(fence=Delivery.fence + 1, lease_until=now + LEASE)):
+# Account first: see `lock_account`.
+_WHOLE = (select(Delivery, Account, Grant, Post).select_from(Account)
+          .join(Delivery, Delivery.account_id == Account.id).join(Post, Delivery.post_id == Post.id)
+          .outerjoin(Grant, Account.grant_id == Grant.id).where(Delivery.id == bindparam("delivery_id"))
+          .with_for_update(of=(Account, Delivery), key_share=True).execution_options(populate_existing=True))
+
+
+@cache
+def _claim(states: tuple[str, ...], to_send: bool) -> Any:
+    """The UPDATE that takes a delivery, made once; its values are `the_id`, `now`, `lease` and `latest`."""
+    now, latest = bindparam("now", type_=UtcDateTime), bindparam("latest", type_=UtcDateTime)
+    claim = update(Delivery).where(
+        Delivery.id == bindparam("the_id"), Delivery.state.in_(states), Delivery.due_at <= now,
+        or_(Delivery.lease_until.is_(None), Delivery.lease_until < now, Delivery.lease_until > latest))
+    if to_send:
+        other = aliased(Delivery)
+        claim = claim.where(~exists().where(
+            other.account_id == Delivery.account_id, other.is_heavy == Delivery.is_heavy,
+            other.state.in_((PREPARING, PUBLISHING)), other.lease_until >= now, other.lease_until <= latest))
+    return claim.values(fence=Delivery.fence + 1, lease_until=bindparam("lease", type_=UtcDateTime))
+
+
+def take(delivery_id: str, states: tuple[str, ...], now: datetime, *, to_send: bool = False) -> Delivery | None:
+    """Take a due delivery in one of these states for this worker alone; None if it is not ours. Inside `writing()`.
+
+    `to_send`: something will be sent, so it is not ours either while another delivery of the same account is on its
+    way; it stays due. Long uploads and quick posts do not wait for each other. A lease longer than any is one from
+    before the clock was put back.
+    """
+    lock_account(delivery_id)
+    if not took(_claim(states, to_send), the_id=delivery_id, now=now, lease=now + LEASE, latest=now + LEASE):
+        if to_send:  # it was handed out too early: its turn comes as soon as the account is free
+            took(update(Delivery).where(Delivery.id == delivery_id, Delivery.rung_until.is_not(None), is_free(now))
+                 .values(rung_until=None))
         return None
-    return db.session.get_one(Delivery, delivery_id, populate_existing=True)
+    return locked(delivery_id)
+
+
+def lock_account(delivery_id: str) -> None:
+    """Keep the account of a delivery from others until the end of `writing()`; SQLite has one writer anyway.
+
+    Everybody takes the account first and its deliveries after it, so that nobody waits for one another.
+    """
+    if db.session.get_bind().dialect.name != "sqlite":
+        db.session.execute(select(Account.id).join(Delivery, Delivery.account_id == Account.id)
+                           .where(Delivery.id == delivery_id).with_for_update(of=Account, key_share=True))
 
 
 def mine(work: Work, states: tuple[str, ...]) -> Delivery:
@@ -89,8 +155,14 @@ def mine(work: Work, states: tuple[str, ...]) -> Delivery:
 
 
 def locked(delivery_id: str) -> Delivery | None:
-    """The delivery as it is now, with its row kept from others until the end of `writing()`."""
-    return db.session.get(Delivery, delivery_id, populate_existing=True, with_for_update=True)
+    """The delivery as it is now, its account and its row kept from others until the end of `writing()`.
+
+    Its post, account and grant come along in the same statement: every step asks them whether it may go on. They are
+    held, so that writes that share a transaction read an app or a workspace once.
+    """
+    found = db.session.execute(_WHOLE, {"delivery_id": delivery_id}).first()
+    db.session.info.setdefault("held", []).append(found)
+    return found[0] if found is not None else None
 
 
 class Unworkable(Exception):
@@ -105,7 +177,7 @@ def make_work(delivery: Delivery, used: tokens.Access) -> Work:
     """The work on a claimed delivery. Inside `writing()`; raises Unworkable."""
     post = delivery.post
     content = drafts.load(post.text, post.content)
-    workspace = db.session.get_one(Workspace, delivery.workspace_id)
+    workspace = delivery.account.workspace
     if len(delivery.parts) >= len(drafts.parts_of(content, delivery.account, delivery.format)):
         chain = len(content.parts[: used.provider.most_parts - 1])
         raise Unworkable("The profile has no permission any more for what is left of this post. Reconnect it to grant "
@@ -117,8 +189,14 @@ def make_work(delivery: Delivery, used: tokens.Access) -> Work:
     draft = drafts.draft(content, delivery.account, len(delivery.parts), format=delivery.format,
                          options=delivery.options, files=files, done=delivery.parts)
     delivery_id, fence = delivery.id, delivery.fence
-    progress = Progress(_opened(delivery), lambda state: _keep(delivery_id, fence, state))
-    return Work(delivery_id, fence, used, draft, progress, delivery.sent_at)
+    kept = _opened(delivery)
+    progress = Progress(kept, _Keeper(delivery_id, fence, kept))
+    account = delivery.account
+    app = account.grant.app if account.grant is not None else None
+    is_troubled = app is not None and (app.breaker_opened_at is not None or bool(app.trouble))
+    is_whole = not delivery.parts and len(drafts.parts_of(content, account, delivery.format)) == 1
+    return Work(delivery_id, fence, used, draft, progress, delivery.sent_at, account.id, drafts.mode_of(account),
+                account.kind, is_troubled, is_whole, delivery.workspace_id)
 
 
 def hold_for_account(delivery: Delivery, why: str, now: datetime, code: str = "") -> None:
@@ -136,7 +214,34 @@ def hold_for_app(delivery: Delivery, error: ConfigurationWrong, now: datetime) -
 
 def clock(delivery: Delivery, at: datetime) -> str:
     """An instant in the time zone of the delivery's workspace."""
-    return exact(at, db.session.get_one(Workspace, delivery.workspace_id).time_zone)
+    return exact(at, delivery.account.workspace.time_zone)
+
+
+# ---------------------------------------------------------------- is it the platform, for everybody?
+
+
+def waits_for_app(delivery: Delivery, now: datetime) -> datetime | None:
+    """When to come back while nothing is asked in the name of an app; None if the caller may ask now, and then does.
+
+    Inside `writing()`.
+    """
+    grant = delivery.account.grant
+    until = breaker.blocked(grant.app, now) if grant is not None else None
+    if grant is None or until is None or breaker.take_probe(grant.app_id, now):
+        return None
+    return breaker.again_at(until, zlib.crc32(delivery.id.encode()) / 2**32)
+
+
+def heard(work: Work, answer: object) -> None:
+    """Tell the breaker what a call came to. Outside of `writing()`, after the outcome was committed."""
+    app_id, now = work.used.app.id, present()
+    tallies.answered(work.used.provider.slug, answer)
+    if isinstance(answer, OutcomeUnknown | TryLater) or (isinstance(answer, RateLimited) and answer.whole_app):
+        breaker.failed(app_id, answer.code, now, whom=work.account_id)
+    elif work.is_troubled:  # whatever it says, the platform answers
+        breaker.worked(app_id, now)
+    else:
+        breaker.answered(app_id)
 
 
 # ---------------------------------------------------------------- what an unfinished part left behind
@@ -169,44 +274,89 @@ def sealed(delivery: Delivery, state: Mapping[str, Any]) -> str:
     return base64.b64encode(_vault().seal(json.dumps(state), *_where(delivery))).decode()
 
 
-def _keep(delivery_id: str, fence: int, state: Mapping[str, Any]) -> None:
-    """Commit what a step left behind, and that we live. Raises Superseded if the delivery is no longer ours."""
-    now = present()
-    with writing() as session:
-        delivery = session.get(Delivery, delivery_id, populate_existing=True)
-        if delivery is None or not took(
-                update(Delivery).where(Delivery.id == delivery_id, Delivery.fence == fence,
-                                       Delivery.lease_until.is_not(None))
-                .values(handle=sealed(delivery, state), lease_until=now + LEASE)):
-            raise Superseded
+class _Keeper:
+    """Commits what a step left behind, and that we live. Raises Superseded if the delivery is no longer ours."""
+
+    def __init__(self, delivery_id: str, fence: int, kept: Mapping[str, Any]) -> None:
+        self._delivery_id, self._fence, self._kept = delivery_id, fence, dict(kept)
+
+    def __call__(self, state: Mapping[str, Any]) -> None:
+        insist(lambda: self._save(state))
+        self._kept = dict(state)
+
+    def _save(self, state: Mapping[str, Any]) -> None:
+        now = present()
+        with writing() as session:
+            delivery = session.get(Delivery, self._delivery_id, populate_existing=True)
+            if delivery is None:
+                raise Superseded
+            values: dict[str, Any] = {"lease_until": now + LEASE}
+            if state != self._kept:  # sealed anew it would look as if the work had got further
+                values["handle"] = sealed(delivery, state)
+            if not took(update(Delivery).where(Delivery.id == self._delivery_id, Delivery.fence == self._fence,
+                                               Delivery.lease_until.is_not(None)).values(**values)):
+                raise Superseded
 
 
 # ---------------------------------------------------------------- taken by the platform
 
 
+_DONE = (update(Delivery)
+         .where(Delivery.id == bindparam("the_id"), Delivery.state == PUBLISHING, Delivery.fence == bindparam("of"))
+         .values(state=PUBLISHED, note="", hold="", error_code="", due_at=None, lease_until=None, rung_until=None,
+                 handle="", polls=0, attempts=0, parts=bindparam("new_parts", type_=JSON),
+                 platform_post_id=bindparam("new_id"), permalink=bindparam("new_link"),
+                 published_at=bindparam("at", type_=UtcDateTime)))
+
+
+def published_at_once(work: Work, done: Published, now: datetime) -> bool:
+    """Settle the usual case in one statement: the whole post is out, nobody took it since, nothing else to tell.
+
+    Inside `writing()`. False, and nothing changed, for any other case.
+    """
+    if not work.is_whole or work.is_troubled or done.note:
+        return False
+    named = _named(done)
+    if not took(_DONE, the_id=work.delivery_id, of=work.fence, at=now, new_id=named["platform_post_id"],
+                new_link=named["permalink"], new_parts=[{"id": done.id, "permalink": done.permalink}]):
+        return False
+    add_row(DeliveryEvent, id=new_id("dle"), workspace_id=work.workspace_id, delivery_id=work.delivery_id, at=now,
+            state=PUBLISHED, text="", by="")
+    tallies.moved(work.used.provider.slug, PUBLISHED)
+    return True
+
+
 def published(delivery: Delivery, done: Published, now: datetime, *, how: str = "") -> bool:
     """A part is out. True if another part is to follow, which is then due at once."""
-    if not delivery.parts:
-        _name(delivery, done)
-        delivery.published_at = now
-    delivery.parts = [*delivery.parts, {"id": done.id, "permalink": done.permalink}]
-    delivery.handle, delivery.polls, delivery.attempts = "", 0, 0
+    is_first = not delivery.parts
+    out: dict[str, Any] = {"parts": [*delivery.parts, {"id": done.id, "permalink": done.permalink}], "handle": "",
+                           "polls": 0, "attempts": 0}
+    if is_first:
+        out |= {**_named(done), "published_at": now}
     if done.note:
-        delivery.warning = done.note
+        out["warning"] = done.note
     _works_again(delivery, now)
-    if _parts_left(delivery) > 0:
-        total = len(delivery.parts) + _parts_left(delivery)
-        move(delivery, PROCESSING, f"Part {len(delivery.parts)} of {total} is out. The next one follows.", now,
-             due_at=now)
+    left = _parts_left(delivery) - 1
+    if left > 0 and delivery.state == CANCELLED:
+        out["warning"] = f"{left} further part{'' if left == 1 else 's'} of this post did not go out."
+    elif left > 0:
+        number = len(out["parts"])
+        move(delivery, PROCESSING, f"{_part_is_out(number)} of {number + left} is out. The next one follows.", now,
+             due_at=now, **out)
         return True
-    move(delivery, PUBLISHED, how or done.note, now)
+    move(delivery, PUBLISHED, how or done.note, now, **out)
     return False
 
 
-def _name(delivery: Delivery, done: Published | Sent) -> None:
+def _part_is_out(number: int) -> str:
+    """How the sentence begins that tells of a part that is out."""
+    return f"Part {number}"
+
+
+def _named(done: Published | Sent) -> dict[str, Any]:
     """What the platform calls the post, as far as the row has room: half a link leads nowhere."""
-    delivery.platform_post_id = done.id[:LONGEST_ID]
-    delivery.permalink = done.permalink if len(done.permalink) <= LONGEST_LINK else ""
+    return {"platform_post_id": done.id[:LONGEST_ID],
+            "permalink": done.permalink if len(done.permalink) <= LONGEST_LINK else ""}
 
 
 def _works_again(delivery: Delivery, now: datetime) -> None:
@@ -226,7 +376,7 @@ def sent_off(delivery: Delivery, work: Work, sent: Sent, now: datetime) -> None:
     state = {**work.progress.state, SENT_KEY: {"id": sent.id, "permalink": sent.permalink}}
     delivery.handle = sealed(delivery, state)
     if sent.id and not delivery.parts:
-        _name(delivery, sent)
+        change(delivery, **_named(sent))
     note = sent.note or f"{work.name} has accepted it and still works on it."
     if now - (delivery.sent_at or now) > (FOR_PERSON if sent.waits_for_person else FOLLOW_FOR):
         move(delivery, SENT, f"{note} We stopped asking. Please look there.", now)
@@ -238,16 +388,21 @@ def sent_off(delivery: Delivery, work: Work, sent: Sent, now: datetime) -> None:
 # ---------------------------------------------------------------- what a refusal means
 
 
+def in_words(work: Work, error: PlatformError) -> PlatformError:
+    """A refusal as it is kept and shown: a code that fits its row, and which part of a post it is about."""
+    error.code = error.code[:LONGEST_CODE]
+    if isinstance(error, ContentRejected | AlreadyPublished) and work.draft.part and work.draft.format != COMMENT:
+        error.message = f"Part {work.draft.part + 1} was not published: {error.message} What is out stays."
+    return error
+
+
 def refused(delivery: Delivery, work: Work, error: PlatformError, now: datetime) -> None:
     """Move a delivery to where its platform's refusal leads. Inside `writing()`."""
-    error.code = error.code[:LONGEST_CODE]
     if work.draft.format == COMMENT:
         _comment_refused(delivery, work, error, now)
         return
     if isinstance(error, ContentRejected) and error.quiet is not None:
         delivery.account.quiet_until = now + error.quiet
-    if isinstance(error, ContentRejected | AlreadyPublished) and delivery.parts:
-        error.message = f"Part {len(delivery.parts) + 1} was not published: {error.message} What is out stays."
     for kind, settle in _BY_KIND:
         if isinstance(error, kind):
             settle(delivery, work, error, now)
@@ -264,8 +419,8 @@ def _comment_refused(delivery: Delivery, work: Work, error: PlatformError, now: 
         delivery.attempts += 1
         until = error.until if isinstance(error, RateLimited) else None
         at = until or now + tokens.back_off(delivery.attempts, delivery.id, timedelta(seconds=10))
-        move(delivery, PROCESSING, f"The post is out. Its first comment follows {clock(delivery, at)}.", now,
-             due_at=at)
+        move(delivery, PROCESSING, f"The post is out. {tried(delivery, error)} Its first comment follows "
+                                   f"{clock(delivery, at)}.", now, due_at=at, code=error.code)
         return
     delivery.warning = f"The post is out, its first comment is not: {error.message}"
     if isinstance(error, OutcomeUnknown):
@@ -276,7 +431,7 @@ def _comment_refused(delivery: Delivery, work: Work, error: PlatformError, now: 
 def _unconfirmed(delivery: Delivery, work: Work, error: PlatformError, now: datetime) -> None:
     delivery.looks = 0
     delivery.handle = sealed(delivery, work.progress.state)
-    move(delivery, UNCONFIRMED, error.message, now, due_at=now + LOOK_AFTER, code=error.code)
+    move(delivery, UNCONFIRMED, error.message, now, due_at=now + work.used.provider.looks[0], code=error.code)
 
 
 def _reconnect(delivery: Delivery, work: Work, error: NeedsReconnect, now: datetime) -> None:
@@ -307,7 +462,14 @@ def _already(delivery: Delivery, work: Work, error: AlreadyPublished, now: datet
 
 
 def _was_unconfirmed(delivery: Delivery) -> bool:
-    return any(event.state == UNCONFIRMED for event in delivery.log)
+    """Whether an earlier try of the part at hand had an open outcome."""
+    for event in reversed(delivery.log):
+        if event.state == PROCESSING and delivery.parts and event.text.startswith(
+                f"{_part_is_out(len(delivery.parts))} of "):
+            return False
+        if event.state == UNCONFIRMED:
+            return True
+    return False
 
 
 def _wait(delivery: Delivery, work: Work, error: RateLimited, now: datetime) -> None:
@@ -317,18 +479,35 @@ def _wait(delivery: Delivery, work: Work, error: RateLimited, now: datetime) -> 
         grant.app.quiet_until = until
     else:
         delivery.account.quiet_until = until
+    delivery.claimed_at = None  # it waits for its turn anew: what is begun then has to begin inside the window
     move(delivery, SCHEDULED, f"{work.name} asked us to wait, next try {clock(delivery, until)}.", now, due_at=until,
          code=error.code)
 
 
-def try_later(delivery: Delivery, work: Work, error: PlatformError, now: datetime) -> None:
+def try_later(delivery: Delivery, work: Work, error: PlatformError, now: datetime, *,
+              most: int = MOST_ATTEMPTS) -> None:
     """Try again after a pause that grows, and not for ever."""
     delivery.attempts += 1
-    if delivery.attempts >= MOST_ATTEMPTS:
-        move(delivery, FAILED, f"{error.message} After {MOST_ATTEMPTS} tries we stopped.", now, code=error.code)
-        return
     at = now + tokens.back_off(delivery.attempts, delivery.id, timedelta(seconds=10))
-    move(delivery, SCHEDULED, f"{error.message} Next try {clock(delivery, at)}.", now, due_at=at, code=error.code)
+    if delivery.attempts >= most:
+        move(delivery, FAILED, f"{error.message} After {delivery.attempts} tries we stopped.", now, code=error.code)
+        return
+    move(delivery, SCHEDULED, f"{tried(delivery, error)} Next try {clock(delivery, at)}.", now, due_at=at,
+         code=error.code)
+
+
+def _outage(delivery: Delivery, work: Work, error: TryLater, now: datetime) -> None:
+    """The platform cannot take it now. That is no reason to give a post up while it may still go out."""
+    if isinstance(error, Fault):
+        try_later(delivery, work, error, now)
+    else:
+        try_later(delivery, work, error, now, most=MOST_IN_OUTAGE)
+
+
+def tried(delivery: Delivery, error: PlatformError) -> str:
+    """What came of a try, in words: which one it was, what was said, and the platform's own code."""
+    code = f" ({error.code})" if error.code and error.code not in SAID_IN_WORDS else ""
+    return f"Try {delivery.attempts}: {error.message}{code}"
 
 
 def _configuration(delivery: Delivery, work: Work, error: ConfigurationWrong, now: datetime) -> None:
@@ -336,6 +515,6 @@ def _configuration(delivery: Delivery, work: Work, error: ConfigurationWrong, no
 
 
 _BY_KIND: tuple[tuple[type[PlatformError], Callable[[Delivery, Work, Any, datetime], None]], ...] = (
-    (AlreadyPublished, _already), (OutcomeUnknown, _unconfirmed), (RateLimited, _wait), (TryLater, try_later),
+    (AlreadyPublished, _already), (OutcomeUnknown, _unconfirmed), (RateLimited, _wait), (TryLater, _outage),
     (NeedsReconnect, _reconnect), (PermissionMissing, _permission), (ConfigurationWrong, _configuration),
 )

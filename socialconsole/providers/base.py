@@ -262,6 +262,9 @@ class Provider:
     # scopes for deleting what was published, by mode; a mode that is not named cannot delete
     delete_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     asks_creator: ClassVar[bool] = False  # some fields are known only by asking the platform at that moment
+    # After an outcome that nobody knows: the pause before each look for the post. How soon it shows, the sheets of
+    # the platforms hardly tell; so it is looked for at least twice, and absence proves nothing.
+    looks: ClassVar[tuple[timedelta, ...]] = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5))
     # suffixes of hosts (".example.com") to which addresses in answers may lead, for uploads
     answer_hosts: ClassVar[tuple[str, ...]] = ()
 

@@ -97,6 +97,7 @@ class LinkedIn(OAuth2Provider):
     revoke_where = "Settings → Data privacy → Permitted services"
 
     text_limit = TextLimit(3000, "characters")
+    looks = (timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=10))  # nobody says how soon a list is whole
     formats, fields = FORMATS, FIELDS
     publish_needs = {MEMBER: ("w_member_social",), ORGANIZATION: ("w_organization_social",)}
     comment_needs = {MEMBER: ("w_member_social_feed",), ORGANIZATION: ("w_organization_social_feed",)}
@@ -205,6 +206,10 @@ class LinkedIn(OAuth2Provider):
     def count(self, text: str) -> int:
         """Visible characters, without the backslashes that we add."""
         return len(visible(text))
+
+    def prepares(self, draft: Draft) -> bool:
+        """Only files go before the post, the picture of a link's card among them."""
+        return draft.format != COMMENT and bool(keys(draft))
 
     def prepare(self, app: App, access_token: str, draft: Draft, progress: Progress) -> None:
         """Upload what is not there yet."""

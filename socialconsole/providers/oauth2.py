@@ -75,6 +75,10 @@ class OAuth2Provider(Provider, ABC):
 
     # ------------------------------------------------------------ what it may tell besides
 
+    def prepares(self, draft: Draft) -> bool:
+        """Whether `prepare` or `check` have anything to ask for this draft; if not, both are skipped."""
+        return True
+
     def prepare(self, app: App, access_token: str, draft: Draft, progress: Progress) -> None:
         """All that may be repeated and publishes nothing: uploads, containers. Goes on where `progress` stands."""
 

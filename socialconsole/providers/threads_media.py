@@ -34,6 +34,7 @@ CAROUSEL, LINK, POLL = "carousel", "link", "poll"
 
 KEPT_FOR = timedelta(hours=23)  # containers live 24 hours
 PATIENCE = timedelta(minutes=10)
+FEWEST_ASKS = 3  # before that is over: a pause of the console, or one that Threads asked for, is no patience
 SURE_AFTER = timedelta(minutes=5)  # so long a new post may be missing in the profile's own list
 MOST_MISSED = 3  # times that a container is "not found" while publishing, before a new one is made
 # Seconds before the first question and between the next ones; the last number stays.
@@ -175,7 +176,7 @@ class Workshop:
         if word == "ERROR":
             self.drop()
             raise self._broken(told)
-        if outside.now() - datetime.fromisoformat(piece["at"]) > PATIENCE:
+        if asked >= FEWEST_ASKS and outside.now() - datetime.fromisoformat(piece["at"]) > PATIENCE:
             self.drop()
             raise ContentRejected(NO_SENSE, "never_ready", field="media")
         return self._pause(asked)

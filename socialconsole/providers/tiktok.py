@@ -62,7 +62,19 @@ from .tiktok_portal import (
     VIDEO_DIRECT,
     VIDEO_INBOX,
 )
-from .tiktok_refusals import BLOCKED, MINUTE, NO_SCOPE, NOT_OFFERED, NOT_TICKED, PASSING, ROWS, failure, parse
+from .tiktok_refusals import (
+    AUTH_REMOVED,
+    BLOCKED,
+    MINUTE,
+    NO_SCOPE,
+    NOT_OFFERED,
+    NOT_TICKED,
+    PASSING,
+    ROWS,
+    failure,
+    parse,
+    removed,
+)
 from .tiktok_webhook import POST, webhook
 
 # One field beyond the granted scopes fails the whole call (developers.tiktok.com/doc/tiktok-api-v2-get-user-info).
@@ -117,6 +129,8 @@ class TikTok(OAuth2Provider):
     proof_file, proof_name = True, r"tiktok[A-Za-z0-9_-]+\.txt"
 
     text_limit = TEXT_LIMIT
+    # A publish id answers at once; photos can only be looked for in a list, where they stand after their moderation.
+    looks = (timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=15))
     publish_needs = {"": (DIRECT,)}
     formats, fields = FORMATS, FIELDS
     asks_creator = True
@@ -349,8 +363,11 @@ class TikTok(OAuth2Provider):
 
     def _became(self, app: App, draft: Draft, progress: Progress, publish: str,
                 state: State) -> Published | Sent | Located:
-        """The meaning of a state. Raises ContentRejected for a post that came to nothing."""
+        """The meaning of a state. Raises ContentRejected for a post that came to nothing, NeedsReconnect where that is
+        because the access was taken back."""
         if state.status == FAILED:
+            if state.reason == AUTH_REMOVED:  # asked again once it is connected again: nothing is forgotten
+                raise removed()
             forget(progress)  # a new try begins anew
             if state.reason in PASSING and not progress.get("again"):
                 progress.keep(again=True)

@@ -11,7 +11,17 @@ from datetime import timedelta
 from typing import Any
 
 from .. import outside
-from ..errors import ADMIN, AUTHOR, CONSOLE, SUSPENDED, TENANT, ContentRejected, PlatformError, RateLimited
+from ..errors import (
+    ADMIN,
+    AUTHOR,
+    CONSOLE,
+    SUSPENDED,
+    TENANT,
+    ContentRejected,
+    NeedsReconnect,
+    PlatformError,
+    RateLimited,
+)
 from .call import stated_wait
 from .refusals import (
     PREPARE,
@@ -129,6 +139,7 @@ def parse(body: Any) -> Parsed:
 _MEDIA = "TikTok cannot use this file: {}"
 # What one new try may mend: TikTok's own fault, or that it could not fetch from us. The state is final by then.
 PASSING = ("internal", "video_pull_failed", "photo_pull_failed")
+AUTH_REMOVED = "auth_removed"
 # reason -> sentence, the field it belongs to, who has to act
 _REASONS = {
     "file_format_check_failed": (_MEDIA.format("its format is not supported."), "media", ""),
@@ -142,10 +153,15 @@ _REASONS = {
     "spam_risk_too_many_posts": ("TikTok's daily number of posts for this account is used up. Send it again tomorrow.",
                                  "", CONSOLE),
     "spam_risk_user_banned_from_posting": ("TikTok does not let this account post.", "", TENANT),
-    "auth_removed": ("TikTok stopped the post: access was taken back. Connect again, then send it again.", "", TENANT),
     "publish_cancelled": ("The post was cancelled at TikTok.", "", TENANT),
     "internal": ("TikTok stopped the post because of a fault of its own. Send it again.", "", CONSOLE),
 }
+
+
+def removed() -> NeedsReconnect:
+    """The person took the app's access back before the post was out."""
+    return NeedsReconnect("TikTok stopped the post: access was taken back. Reconnect if that is not done yet, then "
+                          "send it anew.", AUTH_REMOVED)
 
 
 def failure(reason: str) -> ContentRejected:

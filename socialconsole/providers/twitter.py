@@ -97,6 +97,7 @@ class Twitter(OAuth2Provider):
     publish_needs = {"": ("tweet.write", "tweet.read", "users.read")}
     delete_needs = publish_needs
     formats, fields = FORMATS, FIELDS
+    looks = (timedelta(seconds=10), timedelta(minutes=3))  # X charges for each post that is read
     most_parts = 25  # X names no limit; its own composer stops there
 
     def formats_of(self, mode: str, kind: str = "") -> tuple[Format, ...]:
@@ -164,6 +165,10 @@ class Twitter(OAuth2Provider):
     def count(self, text: str) -> int:
         """X's weighted length: a link counts 23, an emoji 2, CJK 2 each (docs.x.com, counting characters)."""
         return int(_counting().parse_tweet(text).weightedLength)  # normalises to NFC first
+
+    def prepares(self, draft: Draft) -> bool:
+        """Only files go before the post."""
+        return bool(draft.files)
 
     def prepare(self, app: App, access_token: str, draft: Draft, progress: Progress) -> None:
         """Upload the files and describe them."""

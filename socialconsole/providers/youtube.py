@@ -99,6 +99,7 @@ class YouTube(OAuth2Provider):
     revoke_where = "myaccount.google.com/connections"
 
     text_limit = TEXT_LIMIT
+    looks = (timedelta(seconds=5), timedelta(minutes=1))  # the session itself is asked, and knows
     publish_needs = {"": (UPLOAD,)}
     formats, fields = FORMATS, FIELDS
     delete_needs = {"": (MANAGE,)}

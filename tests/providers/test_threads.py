@@ -411,11 +411,18 @@ def test_questions_come_after_a_moment_and_then_more_slowly(mock):
 
 
 def test_a_container_that_is_never_done_ends_after_ten_minutes(mock):
-    progress = Progress({"container": {**READY, "at": (NOW - timedelta(minutes=11)).isoformat()}})
+    progress = Progress({"container": {**READY, "at": (NOW - timedelta(minutes=11)).isoformat(), "asked": 3}})
     status(mock, "IN_PROGRESS")
     with pytest.raises(ContentRejected):
         check(DRAFT, progress)
     assert progress.get("container") is None
+
+
+def test_a_pause_between_making_a_container_and_asking_for_it_is_not_its_slowness(mock):
+    progress = Progress({"container": {**READY, "at": (NOW - timedelta(minutes=50)).isoformat(), "asked": 1}})
+    status(mock, "IN_PROGRESS")
+    assert check(DRAFT, progress) is not None
+    assert progress.get("container") is not None
 
 
 @pytest.mark.parametrize(("told", "sentence", "field"), [

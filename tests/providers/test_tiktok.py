@@ -402,6 +402,15 @@ class TestTikTok(ProviderContract):
         assert self.provider.locate(app, ACCESS, public, Progress(), NOW) == Published("2", "s")
         assert address(mock.calls[1]).startswith(f"{LIST}?fields=id%2C") and posted(mock.calls[1]) == {"max_count": 20}
 
+    def test_access_that_was_taken_back_asks_for_a_reconnect_and_forgets_nothing(
+            self, mock: responses.RequestsMock) -> None:
+        mock.add(responses.POST, STATUS, json=said({"status": "FAILED", "fail_reason": "auth_removed"}))
+        kept = self.kept()
+        before = dict(kept.state)
+        with pytest.raises(NeedsReconnect, match="access was taken back") as caught:
+            self.provider.follow(self.app, ACCESS, self.draft, kept, Sent(ID))
+        assert (caught.value.reason, caught.value.code) == ("revoked", "auth_removed") and kept.state == before
+
     def test_every_answer_that_is_no_yes(self, mock: responses.RequestsMock) -> None:
         for body in ("", "{}", "[]", json.dumps({"data": {}, "error": None}), "<html>"):
             mock.reset()

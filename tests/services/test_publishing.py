@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -106,7 +107,7 @@ def test_each_refusal_has_its_state(post, platform, error, state, hold):
     assert (now_is(delivery).state, now_is(delivery).hold) == (state, hold)
 
 
-def test_a_passing_fault_is_tried_again_with_pauses_and_not_for_ever(post, platform, clock):
+def test_an_outage_is_waited_out_with_growing_pauses_until_the_window_ends(post, platform, clock):
     delivery = post()
     platform.says("publish", TryLater("X cannot be reached."))
     pauses = []
@@ -114,8 +115,18 @@ def test_a_passing_fault_is_tried_again_with_pauses_and_not_for_ever(post, platf
         pauses.append(now_is(delivery).due_at - clock())
         clock.at = now_is(delivery).due_at
         publishing.deliver(delivery.id)
-    assert now_is(delivery).state == FAILED and platform.times("publish") == outcomes.MOST_ATTEMPTS
-    assert pauses[1:] == sorted(pauses[1:]) and pauses[1] > timedelta(seconds=10)
+    assert now_is(delivery).state == MISSED and clock() - delivery.scheduled_for > timedelta(hours=2)
+    assert platform.times("publish") > outcomes.MOST_ATTEMPTS
+    assert all(later > 0.8 * sooner for sooner, later in pairwise(pauses[1:])) and pauses[1] > timedelta(seconds=10)
+
+
+def test_a_fault_of_ours_is_not_tried_for_ever(post, platform, clock):
+    delivery = post()
+    platform.says("prepare", ZeroDivisionError())
+    while now_is(delivery).state == SCHEDULED:
+        clock.at = now_is(delivery).due_at
+        publishing.deliver(delivery.id)
+    assert now_is(delivery).state == FAILED and platform.times("prepare") == outcomes.MOST_ATTEMPTS
 
 
 def test_a_rate_limit_costs_no_attempt_and_quiets_the_account(post, platform, clock):
@@ -135,7 +146,7 @@ def test_no_answer_is_looked_for_and_found(post, platform, clock):
     platform.says("locate", Located.NOT_FOUND, Published("901", "https://x.com/acme/status/901"))
     publishing.deliver(delivery.id)
     for _ in range(2):
-        clock.ahead(minutes=2)
+        clock.ahead(minutes=4)
         publishing.deliver(delivery.id)
     assert (now_is(delivery).state, now_is(delivery).platform_post_id) == (PUBLISHED, "901")
     assert platform.times("publish") == 1

@@ -333,19 +333,6 @@ class TestDeleting:
         assert now_is(delivery).deleted_at is None
 
 
-def test_long_uploads_have_a_queue_of_their_own(post, clock):
-    light, heavy = post("light"), post("heavy")
-    with writing():
-        db.session.get_one(Delivery, heavy.id).is_heavy = True
-    rung: dict[str, list[str]] = {}
-    heartbeat.beat(clock(), lambda kind, ids: rung.setdefault(kind, []).extend(ids))
-    assert rung == {"deliver": [light.id], "upload": [heavy.id]}
-    again: list[str] = []
-    clock.ahead(seconds=10)
-    heartbeat.beat(clock(), lambda kind, ids: again.append(kind))
-    assert again == ["deliver"], "an upload that waits for its turn is not rung for every few seconds"
-
-
 def test_a_draft_carries_what_the_profile_is(post, platform, account):
     seen = []
     platform.says("prepare", lambda draft, progress: seen.append(replace(draft)))

@@ -339,6 +339,8 @@ def test_what_proves_nothing_never_sends_an_accepted_post_again(post, platform, 
 
 def test_rows_are_kept_from_others_while_they_are_decided_about(post, platform, world):
     """On a database with several writers, who reads a state and acts on it holds the row meanwhile."""
+    if db.session.get_bind().dialect.name == "sqlite":
+        pytest.skip("it has one writer at a time")
     delivery, locked = post(), []
 
     def note(state):
@@ -352,7 +354,8 @@ def test_rows_are_kept_from_others_while_they_are_decided_about(post, platform, 
         decisions.cancel(post("other").post, world.alice)
     finally:
         event.remove(Session, "do_orm_execute", note)
-    assert sending >= 2 and len(locked) > sending and set(locked) == {"Delivery"}
+    assert locked[0] == "Account", "who takes the account first never waits for who waits for it"
+    assert sending >= 2 and len(locked) > sending and set(locked) == {"Account", "Delivery"}
 
 
 # ---------------------------------------------------------------- what people type
