@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from . import access, assets, database, logs, outside, platform_apps, store, web
+from . import access, assets, clock, database, logs, media_store, outside, platform_apps, store, web
 from . import config as settings
 from .config import Config
 from .extensions import csrf, db, htmx
@@ -35,11 +35,13 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["config"] = config
     app.extensions["vault"] = Vault(config.token_keys)
     app.extensions["store"] = store.connect(config)
+    app.extensions["media_store"] = media_store.make(config)
     db.init_app(app)
     csrf.init_app(app)
     htmx.init_app(app)
     with app.app_context():
         database.prepare_engine(db.engine)
+        clock.watch(db.engine)
     database.prepare_session()
     outside.before_call(database.refuse_open_transaction)
     VERSION_ENDED[:] = [platform_apps.version_ended]

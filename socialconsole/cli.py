@@ -5,14 +5,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from . import access, create_app, logs, outside, roles, start, workers
+from . import access, create_app, logs, media_store, outside, roles, start, ticker
 from . import config as settings
 from .config import Config
 
 HELP = {
     "run": "start everything: web, ticker, workers, embedded store and sandbox",
     "web": "start only the web server",
-    "worker": "start only one worker",
+    "worker": "start only the workers and a ticker: all that a further machine needs",
     "ticker": "start only the ticker",
     "sandbox": "start only the sandbox",
     "upgrade": "bring the database up to this version",
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[], int]] = {
         "run": lambda: start.run(config),
         "web": lambda: _web(config),
-        "worker": lambda: _worker(config, given.number),
+        "worker": lambda: start.run_background(given.count or config.workers, ticker=not given.no_ticker),
         "ticker": lambda: _ticker(config),
         "sandbox": lambda: _sandbox(config),
         "upgrade": lambda: _upgrade(config),
@@ -45,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in HELP.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == "worker":
-            command.add_argument("--number", type=int, default=1,
-                                 help="odd: publishes first, even: renews first (default 1)")
+            command.add_argument("--count", type=_count, default=None, help="how many workers (default: WORKERS)")
+            command.add_argument("--no-ticker", action="store_true", help="leave the ticker to another machine")
     setup = commands.add_parser("setup", help="create the first admin and workspace; does nothing if they exist")
     setup.add_argument("--email", required=True)
     setup.add_argument("--password-stdin", action="store_true", required=True,
@@ -58,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     reset = people.add_parser("reset-link", help="print a link with which somebody can set a new password")
     reset.add_argument("--email", required=True)
     return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError("give a number from 1 to 64")
+    return number
 
 
 # ---------------------------------------------------------------- single parts
@@ -76,20 +83,12 @@ def _web(config: Config) -> int:
     return roles.run_web(create_app(config), listener)
 
 
-def _worker(config: Config, number: int) -> int:
-    problems = start.part_problems(config, wants_store=True)
-    if problems:
-        return start.say_problems(problems)
-    logs.configure(config)
-    return workers.run_worker(create_app(config), number)
-
-
 def _ticker(config: Config) -> int:
     problems = start.part_problems(config, wants_store=True)
     if problems:
         return start.say_problems(problems)
     logs.configure(config)
-    return workers.run_ticker(create_app(config))
+    return ticker.run_ticker(create_app(config))
 
 
 def _sandbox(config: Config) -> int:
@@ -122,7 +121,8 @@ def _check(config: Config) -> int:
     for setting in settings.SETTINGS:
         print(f"{setting.name:22} {_shown(config, setting):40} ({config.source[setting.name]})")
     start.say_warnings(config)
-    problems = config.problems or start.database_problems(config, wants_current=False)
+    problems = config.problems or [*start.database_problems(config, wants_current=False),
+                                   *media_store.problems(config)]
     return start.say_problems(problems) if problems else start.OK
 
 

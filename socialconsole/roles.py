@@ -11,12 +11,16 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from . import logs, processes, sandbox, store, workers
+from . import ticker as ticking
 from .config import Config
 from .supervisor import Role
 
 # One process serves a small team, and a second would cost a sixth of all memory; `socialconsole web` adds more.
 WEB_PROCESSES, WEB_THREADS = 1, 16
 ANSWER_SECONDS = 10  # how long a stopping web server waits for answers under way
+# Posts are finished or handed back within 16 seconds. A renewal under way cannot be handed back: its answer may be the
+# only living token, so a platform that takes its time is waited for. The ticker may have a stand-in at work.
+WORKER_STOP_SECONDS = 45
 SANDBOX_STATE = "sandbox.db"
 
 
@@ -99,10 +103,13 @@ def all_roles(config: Config, app: Flask, listener: socket.socket, on_ready: Cal
     return roles
 
 
-def background_roles(app: Flask, count: int) -> list[Role]:
-    """The ticker and so many workers; a worker may finish the job at hand."""
-    return [Role("ticker", partial(workers.run_ticker, app), stop_step=1, stop_seconds=5)] + [
-        Role(f"worker {number}", partial(workers.run_worker, app, number), stop_step=2, stop_seconds=40)
+def background_roles(app: Flask, count: int, *, ticker: bool = True) -> list[Role]:
+    """So many workers, and a ticker: several of them on several machines do no harm."""
+    tickers = [Role("ticker", partial(ticking.run_ticker, app), stop_step=1,
+                    stop_seconds=WORKER_STOP_SECONDS)] if ticker else []
+    return tickers + [
+        Role(f"worker {number}", partial(workers.run_worker, app, number, count), stop_step=2,
+             stop_seconds=WORKER_STOP_SECONDS)
         for number in range(1, count + 1)]
 
 

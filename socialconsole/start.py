@@ -91,14 +91,14 @@ def checked_app() -> Flask:
     return create_app(config)
 
 
-def run_background() -> int:
-    """Run the ticker and one worker until told to stop; returns an exit code."""
+def run_background(count: int = 1, *, ticker: bool = True) -> int:
+    """Run so many workers, and the ticker, until told to stop; returns an exit code."""
     config = settings.read()
     found = processes.in_child(lambda: part_problems(config, wants_store=True))
     if found:
         return say_problems(found)
     logs.configure(config)
-    return supervisor.Supervisor(roles.background_roles(create_app(config), 1)).run()
+    return supervisor.Supervisor(roles.background_roles(create_app(config), count, ticker=ticker)).run()
 
 
 def prepare(config: Config) -> dict[str, Any]:
@@ -107,6 +107,9 @@ def prepare(config: Config) -> dict[str, Any]:
     if found:
         return {"problems": found}
     copy = upgrade(config)
+    found = keys.problems(config)  # another host may have made the database, with its own keys, a moment before us
+    if found:
+        return {"problems": found}
     with create_app(config).app_context():
         link = access.setup_link(config)
     return {"problems": [], "copy": str(copy) if copy else None, "link": link}

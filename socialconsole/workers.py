@@ -1,17 +1,14 @@
-"""Workers and the ticker: processes that are woken by the store and do what the database says is due.
+"""Workers: processes that are woken by the store and do what the database says is due.
 
 A job carries ids only, and may name nothing but the few functions listed here: whoever can write to the store can make
 us look at rows that are not due, and no more.
 """
 
+import contextlib
 import logging
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable
-from datetime import datetime
-from functools import partial
 from typing import Any
 
 import redis
@@ -20,26 +17,25 @@ from rq import Queue, worker_registration
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
-from sqlalchemy.exc import SQLAlchemyError
+from rq.worker.base import DequeueStrategy
 
-from . import heartbeat, jobs, outside, processes, store
+from . import jobs, processes, store
 from .config import Config
-from .extensions import db
 
 log = logging.getLogger("socialconsole.workers")
 
-TICKER_KEY = "socialconsole:ticker"
+TICKER_KEY = "socialconsole:ticker"  # when any ticker was last at work
+EACH_TICKER = "socialconsole:ticker:"  # and, for half a minute, who each one is
+TICKER_SEEN_SECONDS = 30
 QUEUES = {"deliver": "publish", "upload": "uploads",
           **dict.fromkeys(("refresh", "sync", "tidy", "clean"), "refresh")}
 JOBS = {kind: f"socialconsole.jobs.{kind}" for kind in QUEUES}
-PERIOD = 0.5  # seconds between two beats
-SETTLE_EVERY = 5.0  # seconds
-CLEAN_EVERY = 3600.0  # seconds
-COMPLAIN_EVERY = 60.0  # seconds between two log lines about the same trouble
 # Far above what a job's calls can take: no alarm may fall between an answer and its commit.
 JOB_SECONDS = 600
 UPLOAD_SECONDS = 12 * 3600  # a gigabyte over a slow line
 KEEP_FAILED_SECONDS = 86_400
+END_PUMP = signal.SIGUSR1
+ENOUGH_JOBS = 8  # waiting in one queue: more would only find that others were quicker
 
 
 class NotAllowed(ValueError):
@@ -69,7 +65,7 @@ class SafeJob(Job):
 
 
 class ConsoleWorker(Worker):
-    """RQ's worker, whose work horses die with it and who looks for a lost store again soon."""
+    """RQ's worker, whose work horses die with it, end their pump when it is told to stop, and outlive a lost store."""
 
     max_connection_wait_time = 2.0
 
@@ -80,8 +76,35 @@ class ConsoleWorker(Worker):
             worker_registration.register(self)
         super().heartbeat(timeout, pipeline)
 
+    def maintain_heartbeats(self, job: Job) -> None:
+        """Tell the store that the job is under way."""
+        if self._stop_requested:  # the first wish came while the horse was being born
+            self._end_pump()
+        super().maintain_heartbeats(job)
+
+    def monitor_work_horse(self, job: Job, queue: Queue) -> None:
+        """Watch the horse until it ends. A store that is away must not cost the work that goes on."""
+        while True:
+            try:
+                super().monitor_work_horse(job, queue)
+                return
+            except redis.RedisError as error:
+                log.warning("the store does not answer; the job at hand goes on", extra={"error": type(error).__name__})
+                time.sleep(1)
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Pass the wish on: the horse begins nothing new and hands back what it cannot finish soon."""
+        super().handle_warm_shutdown_request()
+        self._end_pump()
+
+    def _end_pump(self) -> None:
+        if self.horse_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.horse_pid, END_PUMP)
+
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Begin the horse's life by tying it to ours; a fork clears what the worker had asked for itself."""
+        signal.signal(END_PUMP, lambda *_: jobs.stop())
         processes.die_with_parent(self.pid or os.getppid())
         super().main_work_horse(job, queue)
 
@@ -98,6 +121,11 @@ def enqueue(client: redis.Redis, kind: str, ids: list[str]) -> None:
         failure_ttl=KEEP_FAILED_SECONDS, description=f"{kind} {len(ids)}", at_front=False)
 
 
+def is_awake(client: redis.Redis, kind: str) -> bool:
+    """Whether so many jobs of this kind wait already that no further wake-up call is needed."""
+    return int(queue(client, QUEUES[kind]).count) >= ENOUGH_JOBS
+
+
 def queue_order(number: int, of: int = 2) -> tuple[str, ...]:
     """What a worker listens to first: the odd ones to publishing, the even ones to renewing.
 
@@ -109,80 +137,26 @@ def queue_order(number: int, of: int = 2) -> tuple[str, ...]:
     return ("publish", "refresh") if number % 2 else ("refresh", "publish", "uploads")
 
 
-def run_worker(app: Flask, number: int) -> int:
-    """Serve jobs until told to stop; the job at hand is finished first. Returns an exit code.
+def run_worker(app: Flask, number: int, of: int = 2) -> int:
+    """Serve jobs until told to stop; what is under way is finished or handed back first. Returns an exit code.
 
-    This process opens no database: only its forked horses do.
+    `number` and `of` say which worker of how many on this machine it is. This process opens no database: only its
+    forked horses do.
     """
     config: Config = app.extensions["config"]
     jobs.use_app(app)
+    signal.signal(END_PUMP, signal.SIG_IGN)  # until a horse has its own handler
     client = store.connect(config, blocking=True)
     try:
         worker = ConsoleWorker(
-            [queue(client, each) for each in queue_order(number, config.workers)],
+            [queue(client, each) for each in queue_order(number, of)],
             name=f"{number}-{os.getpid()}-{time.time_ns()}", connection=client, job_class=SafeJob,
             serializer=JSONSerializer, worker_ttl=20, job_monitoring_interval=5, maintenance_interval=60,
             log_job_description=False)
         worker.log_result_lifespan = False
-        worker.work(logging_level="WARNING")
+        # After each job the other queues come first, so that none of them starves behind one that is never empty.
+        worker.work(logging_level="WARNING", dequeue_strategy=DequeueStrategy.ROUND_ROBIN)
     except redis.RedisError as error:
         log.error("the store does not answer, so this worker ends", extra={"number": number, "error": str(error)})
         return 1
     return 0
-
-
-def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
-    """Ring for due rows every half second until told to stop; outlives the store and the database. Returns 0."""
-    stop = stop or _stop_on_signal()
-    client = store.connect(app.extensions["config"])
-    ring = partial(enqueue, client)
-    complain = Complaints()
-    due, settle_due, clean_due = time.monotonic(), 0.0, time.monotonic() + SETTLE_EVERY
-    while not stop.is_set():
-        began = time.monotonic()
-        complain.about("the store", lambda: client.set(TICKER_KEY, time.time()))
-        complain.about("the heartbeat", lambda: _beat(app, ring, heartbeat.beat))
-        if began >= settle_due:
-            settle_due = began + SETTLE_EVERY
-            complain.about("settling", lambda: _beat(app, ring, heartbeat.settle))
-        if began >= clean_due:
-            clean_due = began + CLEAN_EVERY
-            complain.about("cleaning", lambda: ring("clean", ["media"]))
-        # The next beat counts from when this one was due, so that the period is kept; after a long halt it starts anew.
-        due = max(due + PERIOD, time.monotonic())
-        stop.wait(max(0.0, due - time.monotonic()))
-    return 0
-
-
-def _beat(app: Flask, ring: heartbeat.Ring, step: Callable[[datetime, heartbeat.Ring], int]) -> None:
-    with app.app_context():
-        try:
-            step(outside.now(), ring)
-        finally:
-            db.session.remove()
-
-
-class Complaints:
-    """Runs steps that may fail for a while, and says so once a minute instead of twice a second."""
-
-    def __init__(self) -> None:
-        self._said: dict[str, float] = {}
-
-    def about(self, what: str, step: Callable[[], Any]) -> None:
-        """Run `step`; trouble with store or database is logged and outlived, all else is raised."""
-        try:
-            step()
-        except (redis.RedisError, SQLAlchemyError, OSError) as error:
-            if time.monotonic() - self._said.get(what, -COMPLAIN_EVERY) >= COMPLAIN_EVERY:
-                self._said[what] = time.monotonic()
-                log.warning("%s failed and is tried again", what, extra={"error": f"{type(error).__name__}: {error}"})
-        else:
-            if self._said.pop(what, None) is not None:
-                log.info("%s works again", what)
-
-
-def _stop_on_signal() -> threading.Event:
-    stop = threading.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, lambda *_: stop.set())
-    return stop

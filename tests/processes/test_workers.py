@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +139,45 @@ def test_a_stopped_worker_ends_the_job_at_hand_first(
     (tmp_path / "go").touch()
     assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0
     assert (tmp_path / "done").exists()
+
+
+def test_a_stopped_worker_tells_the_pump_at_hand_to_begin_nothing_new(
+        client: redis.Redis, work: Callable[..., int], tmp_path: Path) -> None:
+    def pump(ids: list[str]) -> None:
+        (tmp_path / "begun").touch()
+        until(jobs.is_stopped, 30)
+        (tmp_path / "told").touch()
+
+    worker = work(pump)
+    workers.enqueue(client, "deliver", ["dlv_1"])
+    until((tmp_path / "begun").exists, 15, "the pump runs")
+    os.kill(worker, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0
+    assert (tmp_path / "told").exists()
+
+
+def test_work_at_hand_goes_on_while_the_store_is_away(
+        config: Config, work: Callable[..., int], tmp_path: Path) -> None:
+    server = processes.fork(lambda: store.serve(config))
+    assert store.wait(config, 10)
+    work(hold(tmp_path))
+    workers.enqueue(store.connect(config), "deliver", ["dlv_1"])
+    until((tmp_path / "horse").exists, 15, "the job begins")
+    os.kill(server, signal.SIGKILL)
+    os.waitpid(server, 0)
+    # Its worker tells the store every five seconds that it lives; it must outlive that this cannot be told.
+    begun = time.monotonic()
+    until(lambda: time.monotonic() - begun > 6, 10)
+    assert is_alive(int((tmp_path / "horse").read_text()))
+    (tmp_path / "go").touch()
+    until((tmp_path / "done").exists, 10, "the job at hand is finished")
+
+
+def test_enough_wake_up_calls_are_enough(client: redis.Redis) -> None:
+    for _ in range(workers.ENOUGH_JOBS):
+        assert not workers.is_awake(client, "deliver")
+        workers.enqueue(client, "deliver", ["dlv_1"])
+    assert workers.is_awake(client, "deliver") and not workers.is_awake(client, "refresh")
 
 
 def test_odd_workers_publish_first_and_even_ones_renew_first_and_take_long_uploads() -> None:
