@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from flask import abort
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
 from . import accounts, audit, drafts, media, tokens
@@ -41,9 +42,9 @@ from .models import (
 from .outside import now as present
 from .outside import secret
 from .providers.content import COMMENT, Creator, Draft, Field, File, Format, Problem
-from .providers.oauth2 import OAuth2Provider, connectable
+from .providers.oauth2 import CONNECTABLE, OAuth2Provider, connectable
 from .providers.rules import problems
-from .times import Nonexistent, ago, local, to_utc
+from .times import Nonexistent, ago, local, moment, read_wall, to_utc
 
 LONGEST_TEXT = 70_000
 SAME_WITHIN = timedelta(minutes=15)
@@ -53,6 +54,10 @@ TOO_FAR = "Choose a time within the next five years."
 # platforms count such questions. The worker asks afresh before it sends.
 ASK_AGAIN_AFTER = timedelta(minutes=1)
 _asked: dict[str, tuple[datetime, Creator]] = {}
+# The platforms' own choices that name a file, or a time of their own.
+FILE_FIELDS, TIME_FIELDS = (frozenset(
+    one.name for provider in CONNECTABLE.values() for one in provider.fields if one.kind == kind)
+    for kind in ("file", "time"))
 NEEDS_PERSON = (HELD, UNCONFIRMED, FAILED, MISSED)
 ON_ITS_WAY = (PREPARING, PROCESSING, PUBLISHING, SENT)
 
@@ -86,6 +91,25 @@ class Choice:
 
     format: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sending:
+    """One account of a post as it is written: in which format, with which of the platform's own choices."""
+
+    account_id: str
+    format: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was typed, found good: the tidied content, where it goes, its wall time and its instant."""
+
+    content: Content
+    sendings: tuple[Sending, ...]
+    wall: str
+    due_at: datetime
 
 
 @dataclass(frozen=True)
@@ -276,10 +300,27 @@ def schedule(workspace: Workspace, user: User, content: Content, account_ids: Se
     Back, and nobody said to send it once more. 404 for a file of another workspace.
     """
     now = present()
-    content = tidied(content)
     first = by_nonce(workspace, nonce)
     if first is not None:
         return first
+    planned = plan(workspace, content, account_ids, when=when, wall_time=wall_time, again=again, choices=choices)
+    try:
+        with writing():
+            return by_nonce(workspace, nonce) or write(
+                workspace, planned.content, planned.sendings, wall=planned.wall, due_at=planned.due_at, nonce=nonce,
+                author_id=user.id, author_name=actor(user), now=now)
+    except IntegrityError:  # the same form, sent twice at the same moment
+        first = by_nonce(workspace, nonce)
+        if first is None:
+            raise
+        return first
+
+
+def plan(workspace: Workspace, content: Content, account_ids: Sequence[str], *, when: str, wall_time: str,
+         again: bool = False, choices: Mapping[str, Choice] | None = None) -> Plan:
+    """What was typed as it may be written. `when`: now, later. Raises Invalid as `schedule` does; 404 likewise."""
+    now = present()
+    content = tidied(content)
     chosen = _chosen(workspace, account_ids)
     checks = check(workspace, content, chosen, choices or {})
     errors = _errors(content, checks)
@@ -293,7 +334,12 @@ def schedule(workspace: Workspace, user: User, content: Content, account_ids: Se
         errors |= _repeated(content.text, chosen, now)
     if errors:
         raise Invalid(errors)
-    return _write(workspace, user, content, checks, wall, due_at, nonce, now)
+    return Plan(content, tuple(_sending(one) for one in checks), wall, due_at)
+
+
+def _sending(checked: Check) -> Sending:
+    return Sending(checked.account.id, checked.format or "text",
+                   {name: value for name, value in checked.options.items() if value})
 
 
 def tidied(content: Content) -> Content:
@@ -343,32 +389,33 @@ def _repeated(text: str, chosen: Sequence[Account], now: datetime) -> dict[str, 
                      "Tick the box to send it once more."}
 
 
-def _write(workspace: Workspace, user: User, content: Content, checks: Sequence[Check], wall: str, due_at: datetime,
-           nonce: str, now: datetime) -> Post:
-    heavy = drafts.is_heavy(drafts.files_of(workspace, content))
-    with writing() as session:
-        first = by_nonce(workspace, nonce)
-        if first is not None:
-            return first
-        post = Post(id=new_id("pst"), workspace_id=workspace.id, author_id=user.id, author_name=actor(user),
-                    text=content.text, content=content.dump(), state=SCHEDULED, due_at=due_at, wall_time=wall,
-                    time_zone=workspace.time_zone, form_nonce=_nonce(workspace, nonce), created_at=now)
-        session.add(post)
-        session.flush()
-        for one in checks:
-            session.add(Delivery(workspace_id=workspace.id, post=post, account_id=one.account.id, state=SCHEDULED,
-                                 scheduled_for=due_at, due_at=due_at, format=one.format or "text", is_heavy=heavy,
-                                 options={name: value for name, value in one.options.items() if value}))
-        media.use(workspace, post.id, _named(content, checks), now)
-        audit.record("post.scheduled", "post", post.id, "Scheduled" if due_at > now else "Sent off",
-                     workspace_id=workspace.id, name=content.text[:60], accounts=[one.account.id for one in checks])
+def write(workspace: Workspace, content: Content, sendings: Sequence[Sending], *, wall: str, due_at: datetime,
+          nonce: str, author_id: str | None, author_name: str, now: datetime, series_id: str | None = None,
+          zone: str = "") -> Post:
+    """A post and its deliveries, written as given; inside `writing()`. `zone`: of the wall time, else the workspace's.
+
+    404 for a file that is not there.
+    """
+    files = drafts.files_of(workspace, content)
+    post = Post(id=new_id("pst"), workspace_id=workspace.id, author_id=author_id, author_name=author_name,
+                text=content.text, content=content.dump(), state=SCHEDULED, due_at=due_at, wall_time=wall,
+                time_zone=zone or workspace.time_zone, form_nonce=_nonce(workspace, nonce), created_at=now,
+                series_id=series_id)
+    db.session.add(post)
+    db.session.flush()
+    for one in sendings:
+        db.session.add(Delivery(workspace_id=workspace.id, post=post, account_id=one.account_id, state=SCHEDULED,
+                                scheduled_for=due_at, due_at=due_at, format=one.format, options=dict(one.options),
+                                is_heavy=drafts.is_heavy(files)))
+    media.use(workspace, post.id, files_named(content, sendings), now)
+    audit.record("post.scheduled", "post", post.id, "Scheduled" if due_at > now else "Sent off",
+                 workspace_id=workspace.id, name=content.text[:60], accounts=[one.account_id for one in sendings])
     return post
 
 
-def _named(content: Content, checks: Sequence[Check]) -> list[str]:
-    """Every file that the post needs."""
-    chosen = [one.options[known.name] for one in checks for known in one.fields
-              if known.kind == "file" and one.options.get(known.name)]
+def files_named(content: Content, sendings: Sequence[Sending]) -> list[str]:
+    """The ids of every file that a post needs: those of its parts, and those that serve as a platform's own choice."""
+    chosen = [value for one in sendings for name, value in one.options.items() if name in FILE_FIELDS and value]
     return list(dict.fromkeys((*content.all_media, *chosen)))
 
 
@@ -411,6 +458,16 @@ def delivery(workspace: Workspace, delivery_id: str) -> Delivery:
     if found is None:
         abort(404)
     return found
+
+
+def time_note(found: Post) -> str:
+    """A sentence where the wall time of a post does not exist or comes twice on its day; empty for all others."""
+    try:
+        meant = moment(read_wall(found.wall_time), found.time_zone)
+    except (Nonexistent, OverflowError):
+        return ""
+    # A post that was sent off at once in the doubled hour carries its own instant, whichever of the two it is.
+    return meant.note if meant.instant == found.due_at else ""
 
 
 def is_final(found: Post) -> bool:

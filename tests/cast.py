@@ -21,6 +21,7 @@ from socialconsole.models import (
     Membership,
     PlatformApp,
     Post,
+    Series,
     User,
     Workspace,
 )
@@ -111,6 +112,7 @@ class Things:
     delivery_id: str = "dlv_bread"
     platform: str = "twitter"
     media_id: str = "med_bread"
+    series_id: str = "ser_bread"
 
 
 def make_things(cast: Cast) -> Things:
@@ -124,6 +126,9 @@ def make_things(cast: Cast) -> Things:
         account = Account(id=things.account_id, workspace_id=bakery, platform=things.platform, grant=grant,
                           platform_user_id="42", username="bread", display_name="Fresh Bread", state_since=now,
                           connected_at=now, avatar=b"\x89PNG", avatar_type="image/png")
+        session.add(Series(id=things.series_id, workspace_id=bakery, author_id=cast.alice.id, text="Secret recipe",
+                           every="day", first_wall="2026-11-22T09:00", time_zone="UTC", created_at=now,
+                           next_at=now + timedelta(days=1)))
         post = Post(id=things.post_id, workspace_id=bakery, author_id=cast.alice.id, text="Secret recipe", due_at=now,
                     form_nonce="nonce", created_at=now)
         session.add_all((app, grant, account, post))

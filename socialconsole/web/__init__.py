@@ -14,17 +14,19 @@ from . import (
     guard,
     health,
     media,
+    metrics,
     people,
     platform_apps,
     posts,
     redirects,
+    series,
     setup,
     sign_in,
 )
 
 BLUEPRINTS = (
-    health.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp, connect.bp, compose.bp,
-    posts.bp, media.bp, redirects.bp, callbacks.bp,
+    health.bp, metrics.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp, connect.bp,
+    compose.bp, posts.bp, series.bp, media.bp, redirects.bp, callbacks.bp,
 )
 
 

@@ -3,12 +3,13 @@
 Everything works as one plain form; with script the checks and the choices of single platforms follow the typing.
 """
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import drafts, media, outside, posts
+from .. import drafts, media, outside, posts, series, times
 from ..access import requires
 from ..drafts import Content, PartText
 from ..models import Account
@@ -26,6 +27,9 @@ MOST_PARTS = 25
 POLL_LENGTHS = ((60, "1 hour"), (360, "6 hours"), (1440, "1 day"), (4320, "3 days"), (10080, "7 days"),
                 (20160, "14 days"))
 POLL_OPTIONS = 4
+GONE = "A file of this post is not kept any more: what no post needs goes after a day. Choose it once more."
+NEVER = "never"
+REPEATS = ((NEVER, "Never"), (series.DAY, "Every day"), (series.WEEK, "Every week"), (series.MONTH, "Every month"))
 
 
 @bp.get("/compose")
@@ -42,7 +46,7 @@ def compose(workspace_id: str) -> ResponseReturnValue:
         chosen = set(free)
     content = drafts.load(earlier.text, earlier.content) if earlier else Content("")
     choices = {one.account_id: Choice(one.format, one.options) for one in earlier.deliveries} if earlier else {}
-    return show("compose.html", **_form(content, choices, chosen & set(free)))
+    return show("compose.html", **_form(*_still_there(content, choices), chosen & set(free)))
 
 
 @bp.post("/compose")
@@ -58,14 +62,25 @@ def create(workspace_id: str) -> ResponseReturnValue:
         if refused or _refused():
             raise Invalid({"files": refused or f"{_refused()[0]} Take it off the list, or choose another file."})
         _refuse_idle_time()
-        post = posts.schedule(
-            g.workspace, g.user, content, form.getlist("accounts"), when=_when(),
-            wall_time=form.get("wall_time", ""), nonce=form.get("nonce", ""), again=form.get("again") == "yes",
-            choices=_choices())
+        post_id = _write(content)
     except Invalid as problem:
         return invalid("compose.html", "form", **{
             **_typed(content), "errors": problem.errors, "file_address": _address(refused)})
-    return redirect(url_for("posts.post", workspace_id=workspace_id, post_id=post.id), 303)
+    return redirect(url_for("posts.post", workspace_id=workspace_id, post_id=post_id), 303)
+
+
+def _write(content: Content) -> str:
+    """Write the post, or the first one of a series; its id. Raises Invalid."""
+    form, nonce = request.form, request.form.get("nonce", "")
+    account_ids, wall_time, again = form.getlist("accounts"), form.get("wall_time", ""), form.get("again") == "yes"
+    if _repeat() == NEVER:
+        return posts.schedule(g.workspace, g.user, content, account_ids, when=_when(), wall_time=wall_time,
+                              nonce=nonce, again=again, choices=_choices()).id
+    if _when() == "now":
+        raise Invalid({"repeat": "A post that repeats needs a time. Choose “At a time” above, or Never here."})
+    begun = series.begin(g.workspace, g.user, content, account_ids, every=_repeat(), wall_time=wall_time,
+                         last_day=form.get("last_day", ""), nonce=nonce, again=again, choices=_choices())
+    return series.first_post(g.workspace, begun).id
 
 
 @bp.post("/compose/check")
@@ -97,8 +112,8 @@ def _content(*, fetches: bool = False) -> tuple[Content, str]:
 
     `fetches`: a file whose address was typed is fetched, which must not happen at every key.
     """
-    form, refused = request.form, ""
-    ids = form.getlist("media")
+    form, gone = request.form, _gone()
+    refused, ids = GONE if gone else "", [one for one in form.getlist("media") if one not in gone]
     for upload in request.files.getlist("files")[:MOST_FILES]:
         if not upload.filename:
             continue
@@ -120,6 +135,29 @@ def _content(*, fetches: bool = False) -> tuple[Content, str]:
     alts = {name.removeprefix("alt:"): value.strip() for name, value in form.items()
             if name.startswith("alt:") and value.strip()}
     return Content(form.get("text", ""), tuple(ids), alts, _poll(), parts, form.get("first_comment", "")), refused
+
+
+def _gone() -> set[str]:
+    """The files named in the form that were deleted while it stood open."""
+    if "gone_files" not in g:
+        form = request.form
+        named = {*form.getlist("media"), *(value for name, value in form.items() if value and name.startswith("option:")
+                                           and name.rpartition(":")[2] in posts.FILE_FIELDS)}
+        g.gone_files = named - {one.id for one in media.still_there(g.workspace, sorted(named))}
+    gone: set[str] = g.gone_files
+    return gone
+
+
+def _still_there(content: Content, choices: dict[str, Choice]) -> tuple[Content, dict[str, Choice]]:
+    """An earlier post as far as its files were not deleted since."""
+    named = {*content.all_media, *(value for one in choices.values() for name, value in one.options.items()
+                                   if name in posts.FILE_FIELDS)}
+    there = {one.id for one in media.still_there(g.workspace, sorted(named))}
+    content = replace(content, media=tuple(one for one in content.media if one in there), parts=tuple(
+        replace(part, media=tuple(one for one in part.media if one in there)) for part in content.parts))
+    return content, {account_id: replace(one, options={
+        name: value for name, value in one.options.items() if name not in posts.FILE_FIELDS or value in there})
+        for account_id, one in choices.items()}
 
 
 def _refused() -> list[str]:
@@ -146,7 +184,8 @@ def _choices() -> dict[str, Choice]:
     found: dict[str, Choice] = {}
     for account_id in form.getlist("accounts"):
         start = f"option:{account_id}:"
-        options = {name.removeprefix(start): value for name, value in form.items() if name.startswith(start)}
+        options = {name.removeprefix(start): "" if value in _gone() else value for name, value in form.items()
+                   if name.startswith(start)}
         if f"shown:{account_id}" in form:
             for name in form[f"shown:{account_id}"].split():
                 options.setdefault(name, "")
@@ -163,6 +202,43 @@ def _refuse_idle_time() -> None:
 
 def _when() -> str:
     return "later" if request.form.get("when") == "later" else "now"
+
+
+def _repeat() -> str:
+    """How often the post shall repeat: `never`, or what was sent, which the service judges."""
+    return request.form.get("repeat") or NEVER
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the checks say about the typed time: when it goes out, what is odd about that time, what is wrong."""
+
+    goes_out: str = ""
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def _timing(when: str, wall_time: str) -> Timing | None:
+    """What there is to say about the time; None where the post goes out now, or no time is typed yet."""
+    if when == "now" or not wall_time:
+        return None
+    try:
+        wall, instant = posts.wall_and_instant(wall_time, g.workspace, outside.now())
+        notes = (times.moment(times.read_wall(wall), g.workspace.time_zone).note, _rule(wall))
+    except Invalid as problem:
+        return Timing(problem=problem.errors["wall_time"])
+    return Timing(times.exact_with_utc(instant, g.workspace.time_zone), tuple(note for note in notes if note))
+
+
+def _rule(wall: str) -> str:
+    """The rule of a post that repeats, in words; empty for one that does not. Raises Invalid (field `wall_time`)."""
+    if _repeat() == NEVER:
+        return ""
+    last_day = request.form.get("last_day", "").strip()
+    errors = series.rule_errors(_repeat(), wall, last_day)
+    if errors:
+        raise Invalid({"wall_time": " ".join(errors.values())})
+    return series.rule(_repeat(), wall, g.workspace.time_zone, last_day) + "."
 
 
 # ---------------------------------------------------------------- the form
@@ -182,7 +258,9 @@ def _form(content: Content, choices: dict[str, Choice], chosen: set[str], *, whe
     creators = posts.creators(g.workspace, accounts) if asks else {}
     return {
         "targets": targets, "chosen": {account.id for account in accounts}, "content": content, "when": when,
-        "wall_time": wall_time or next_hour(), "proposed": request.form.get("proposed") or next_hour(),
+        "timing": _timing(when, wall_time), "repeat": _repeat(), "repeats": REPEATS,
+        "last_day": request.form.get("last_day", ""), "wall_time": wall_time or next_hour(),
+        "proposed": request.form.get("proposed") or next_hour(),
         "nonce": nonce or outside.secret(16), "errors": {}, "file_address": "",
         "refused": _refused() if request.method == "POST" else [], "new_part": request.form.get("do") == "add_part",
         "files": media.some(g.workspace, list(content.media)),

@@ -42,12 +42,13 @@ def _platforms_count(_: Workspace | None) -> int:
 WORKSPACE_PLACES = (
     Place("accounts.index", "Social Profile", "profiles", "see", "Profile", ("accounts", "connect"), _profiles_count),
     Place("compose.compose", "Compose", "compose", "compose", "", ("compose",)),
-    Place("posts.index", "Posts", "posts", "see", "", ("posts",), _posts_count),
+    Place("posts.index", "Posts", "posts", "see", "", ("posts", "series"), _posts_count),
     Place("activity.workspace", "Activity", "activity", "see"),
 )
 ADMIN_PLACES = (
     Place("platform_apps.index", "Social Platform", "platform", "admin", "Platform", ("platform_apps",),
           _platforms_count),
+    Place("health.page", "Health", "health", "admin"),
     Place("activity.installation", "Activity", "activity", "admin"),
 )
 ADMIN_HOME = "platform_apps.index"

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import decisions, drafts, media, outside, posts, times
+from .. import decisions, drafts, media, outside, posts, series, times
 from ..access import requires
 from ..models import FAILED, HELD, MISSED, SCHEDULED, Delivery, Post
 from ..posts import Invalid, NotPossible
@@ -63,11 +63,13 @@ def _one(found: Post) -> dict[str, Any]:
     steps = sorted(((event, delivery) for delivery in found.deliveries for event in delivery.log),
                    key=lambda pair: (pair[0].at, pair[0].id), reverse=True)
     content = drafts.load(found.text, found.content)
+    repeats = series.of_post(g.workspace, found)
     shown = {one.id: one for one in media.still_there(g.workspace, list(content.all_media))}
     return {
         "post": found, "steps": steps, "content": content, "shown": shown, "every": _pace([found]), "words": words,
         "provider_of": provider_of, "format_label": _format_label, "further": _further, "chosen": _chosen,
-        "action": None, "problem": "",
+        "action": None, "problem": "", "time_note": posts.time_note(found),
+        "series": repeats, "rule": series.rule_of(repeats) if repeats else "",
         "can_cancel": sum(one.state in STOPPABLE for one in found.deliveries) > 1,
         "actions": {one.id: _actions(one) for one in found.deliveries},
     }

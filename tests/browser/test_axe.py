@@ -33,6 +33,7 @@ def inside_page(stage: Stage, signed_in: dict[str, object], open_page: OpenPage)
 
 INSIDE = (
     "/admin/platforms", *(f"/admin/platforms/{platform}" for platform in PROVIDERS), "/admin/activity", "/me",
+    "/admin/health",
     "/w/{ws}/profiles", "/w/{ws}/profiles?filter=needs", "/w/{empty}/profiles",
     *(f"/w/{{ws}}/profiles/{{acc_{status}}}" for status in ACCOUNTS), "/w/{ws}/profiles/{acc_paused}/disconnect",
     *(f"/w/{{ws}}/connect/{{att_{state}}}" for state in ATTEMPTS),
@@ -41,7 +42,7 @@ INSIDE = (
     f"/w/{{ws}}/posts/{{pst_{UNCONFIRMED}}}/{{dlv_{UNCONFIRMED}}}/publish-again",
     f"/w/{{ws}}/posts/{{pst_{UNCONFIRMED}}}/{{dlv_{UNCONFIRMED}}}/mark-published",
     f"/w/{{ws}}/posts/{{pst_{MISSED}}}/{{dlv_{MISSED}}}/reschedule",
-    "/w/{ws}/activity", "/w/{empty}/activity", "/nothing/here",
+    "/w/{ws}/series", "/w/{empty}/series", "/w/{ws}/activity", "/w/{empty}/activity", "/nothing/here",
 )
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from socialconsole import guarded
+from socialconsole.database import writing
 from socialconsole.extensions import db
 from socialconsole.models import Delivery, Media, MediaUse, Post
 from tests.journeys.tenant_house import House, words
@@ -98,11 +99,36 @@ def test_a_refused_file_keeps_everything_that_was_typed(house: House) -> None:
     assert "Buns" in answer.text and "Second part" in answer.text
 
 
-def test_a_strangers_file_is_a_404(house: House) -> None:
-    account = house.account()
+def test_a_file_that_was_cleaned_away_is_said_at_its_field_and_what_was_typed_stays(house: House) -> None:
+    account, there = house.account(scopes=WITH_MEDIA), stored(house)
     form = {"text": "Buns", "accounts": account, "when": "now", "nonce": "n1",
-            "media": "med_01J0000000000000000000000"}
-    assert house.post("/compose", form).status_code == 404
+            "media": ["med_01J0000000000000000000000", there]}
+    for path, status in (("/compose", 422), ("/compose/check", 200), ("/compose/choices", 200)):
+        answer = house.post(path, form)
+        assert answer.status_code == status and "Buns" in answer.text and there in answer.text
+        assert "not kept any more" in words(answer) and "med_01J0000000000000000000000" not in answer.text
+    with house.app.app_context():
+        assert db.session.query(Post).count() == 0
+    assert house.post("/compose", {**form, "media": there}).status_code == 303
+
+
+def test_a_strangers_file_is_as_one_that_is_not_there(house: House) -> None:
+    account, mine = house.account(), stored(house)
+    with house.app.app_context(), writing() as session:
+        session.get_one(Media, mine).workspace_id = house.cast.cycles.id
+    answer = house.post("/compose", {"text": "Buns", "accounts": account, "when": "now", "nonce": "n1", "media": mine})
+    assert answer.status_code == 422 and mine not in answer.text
+
+
+def test_an_earlier_post_whose_file_was_deleted_fills_the_form_without_it(house: House) -> None:
+    account, media = house.account(scopes=WITH_MEDIA), stored(house)
+    house.post("/compose", {"text": "Buns", "accounts": account, "when": "now", "nonce": "n1", "media": media})
+    with house.app.app_context(), writing() as session:
+        post_id = session.query(Post.id).scalar()
+        session.query(MediaUse).delete()
+        session.query(Media).delete()
+    page = house.get(f"/compose?from={post_id}")
+    assert page.status_code == 200 and "Buns" in page.text and media not in page.text
 
 
 def test_a_part_is_added_and_a_file_taken_out_without_script(house: House) -> None:

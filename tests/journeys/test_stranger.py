@@ -40,7 +40,7 @@ def test_the_walk_sees_every_kind_of_route(app: Flask):
     every = list(steps(app))
     assert {step.permission for step in every} == {"public", "signed_in", "admin", *access.PERMISSIONS}
     assert {name for step in every for name in step.ids} == {
-        "account_id", "attempt_id", "post_id", "delivery_id", "media_id"}
+        "account_id", "attempt_id", "post_id", "delivery_id", "media_id", "series_id"}
 
 
 def test_nobody_gets_further_than_the_sign_in_page(app, client, cast, things):

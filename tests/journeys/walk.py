@@ -15,7 +15,7 @@ ABSENT = "x" * 30
 # Parameters that name no row; `platform` and `action` come from fixed lists.
 OF_NO_ROW = {"token": ABSENT, "segment": "twitter", "digest": "0", "name": "console.css", "action": "reschedule",
              "code": ABSENT}
-OF_A_ROW = ("account_id", "attempt_id", "post_id", "delivery_id", "media_id")
+OF_A_ROW = ("account_id", "attempt_id", "post_id", "delivery_id", "media_id", "series_id")
 
 
 @dataclass(frozen=True)

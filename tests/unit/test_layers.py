@@ -14,18 +14,20 @@ PLATFORMS = re.compile(r"\b(facebook|instagram|linkedin|twitter(?!:)|tiktok|yout
 # From the edges down to the ground; a module may import its own layer and those below.
 LAYERS = (
     {"cli", "start", "roles", "supervisor"},
-    {"web", "workers", "jobs", "heartbeat", ""},
+    {"web", "ticker", "workers", "jobs", "heartbeat", "metrics", ""},
     {"configure_form", "configure_sandbox", "configure", "configure_checks", "connections", "disconnections",
-     "publishing", "following", "outcomes", "decisions", "profile_sync", "withdrawals"},
-    {"posts"},
-    {"drafts", "tokens"},
-    {"media", "previews", "converting", "deliveries", "platform_apps", "accounts"},
-    {"access", "logins", "passwords", "audit", "assets", "store"},
-    {"models", "keys", "migrating", "migrations"},
+     "publishing", "following", "outcomes", "decisions", "profile_sync", "withdrawals", "retention"},
+    {"posts", "series"},
+    {"drafts", "tokens", "spool"},
+    {"media", "previews", "converting", "deliveries", "platform_apps", "accounts", "breaker"},
+    {"access", "logins", "passwords", "audit", "assets", "journal", "store"},
+    {"models", "keys", "migrating", "migrations", "tallies"},
+    {"clock", "together"},
     {"database"},
     {"providers"},
     {"vault", "outside", "guarded", "measuring", "containers", "locations", "pdf_pages", "errors", "times",
-     "text_links", "logs", "config", "config_checks", "extensions", "processes"},
+     "picture_load", "media_store", "media_s3", "text_links", "logs", "config", "config_checks", "extensions",
+     "processes"},
 )
 HEIGHT = {name: len(LAYERS) - number for number, names in enumerate(LAYERS) for name in names}
 
