@@ -24,6 +24,7 @@ View = Callable[..., Any]
 
 PIECE = 256 * 1024
 LARGEST_BODY = 1_200_000_000
+RENEWAL = "refresh"
 LARGEST_FIELDS = 1024 * 1024  # of a multipart form, all its texts together
 WAITING_PAGE = "<!doctype html><title>One moment</title><p>Please wait while we check your browser.</p>"
 
@@ -40,7 +41,7 @@ def operation(
     def mark(view: View) -> Callable[..., Response]:
         @functools.wraps(view)
         def answer(**arguments: Any) -> Response:
-            with _large_body() if media else nullcontext():
+            with _large_body() if media else nullcontext(), world().truth.call():
                 label = name if isinstance(name, str) else name()
                 with _logged(platform, label) as log:
                     response = _answer(platform, label, refuse, functools.partial(view, **arguments))
@@ -71,22 +72,44 @@ def _answer(platform: str, label: str, refuse: Refuse, view: Callable[[], Any]) 
             _receive()
         with desk.state.writing():
             try:
-                return make_response(view())
+                response = make_response(view())
             except Exception as refusal:  # a platform's own refusals have handlers; anything else goes on from here
-                return make_response(current_app.handle_user_exception(refusal))
+                response = make_response(current_app.handle_user_exception(refusal))
+        if label == RENEWAL and response.status_code < 300 and "grant_served" in g:
+            world().truth.renewed(g.grant_served, world().now(), is_destroyed=_destroys(fault),
+                                  is_left=_caller_is_gone())
+        return response
 
     fault = desk.take(platform, label)
     if fault is None:
         return effect()
     if fault.sort in ("slow", "gate"):
         return _held(desk, fault, effect)
-    if fault.sort == "drop_after" or fault.after:
+    if fault.sort == "drop_after" or (fault.after and fault.sort != "truncated"):
         effect()
     if fault.sort in ("drop", "drop_after"):
         _cut()
+    if fault.sort == "truncated":
+        return _halved(effect())
     if fault.sort == "html":
         return Response(WAITING_PAGE, 200)
     return refuse(label, (fault.seconds or 60.0) if fault.sort == "429" else 0.0)
+
+
+def _destroys(fault: Fault | None) -> bool:
+    """Whether a call that meets this fault takes effect and its answer surely does not arrive."""
+    if fault is None:
+        return False
+    if fault.sort in ("slow", "gate"):
+        return fault.mixed and fault.after  # longer than anybody waits
+    return True
+
+
+def _halved(response: Response) -> Response:
+    """The answer as it is when the line breaks in its middle and something on the way calls that complete."""
+    body = response.get_data()
+    response.set_data(body[: len(body) // 2])
+    return response
 
 
 def _held(desk: FaultDesk, fault: Fault, effect: Callable[[], Response]) -> Response:
@@ -130,9 +153,10 @@ def _caller_is_gone() -> bool:
     connection = request.environ.get("werkzeug.socket")
     if not isinstance(connection, socket.socket):
         return False
-    readable, _, _ = select.select([connection], [], [], 0)
+    waiting = select.poll()  # `select` knows no descriptor above 1023
+    waiting.register(connection, select.POLLIN)
     try:
-        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+        return bool(waiting.poll(0)) and connection.recv(1, socket.MSG_PEEK) == b""
     except OSError:
         return True
 

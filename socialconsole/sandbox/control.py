@@ -15,8 +15,12 @@ from .desk import (
     app_facts,
     change_app,
     change_settings,
+    counts,
     fault_facts,
+    grant_truths,
     make_app,
+    make_grants,
+    order_mix,
     person_facts,
     post_facts,
     rotate_secret,
@@ -152,6 +156,43 @@ def clear_faults() -> Response:
     """Clears all faults and lets go of every held answer."""
     world().faults.clear()
     return _json({"ok": True})
+
+
+@bp.post("/faults/mix")
+def mix_faults() -> Response:
+    """From now on calls meet faults by chance; the seed makes it the same chance each time."""
+    return _json(vars(order_mix(world(), _body())), 201)
+
+
+@bp.delete("/faults/mix")
+def end_mix() -> Response:
+    """No faults by chance any more."""
+    world().faults.mix(None)
+    return _json({"ok": True})
+
+
+@bp.get("/counts")
+def tell_counts() -> Response:
+    """What was injected, and the truth about renewals and posts."""
+    return _json(counts(world()))
+
+
+@bp.get("/counts/calls")
+def calls_under_way() -> Response:
+    """How many calls of platforms are being served or held at this moment."""
+    return _json({"under_way": world().truth.under_way})
+
+
+@bp.post("/grants")
+def new_grants() -> Response:
+    """Grants of many people at once, with their tokens."""
+    return _json(make_grants(world(), _body()), 201)
+
+
+@bp.get("/grants")
+def grants() -> Response:
+    """Every grant with the tokens that open something now."""
+    return _json(grant_truths(world(), _platform()))
 
 
 @bp.get("/faults/<fault_id>")

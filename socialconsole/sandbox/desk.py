@@ -3,12 +3,14 @@
 Mistakes raise `Mistake` with a sentence; the edges show it, each in its own form.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import people
+from .faults import Mix
 from .plays import PLAYS
-from .state import App, Fault, Post, Settings, Standing, Upload
+from .state import App, Fault, Grant, Post, Settings, Standing, Upload, fresh_id
 from .world import World, iso
 
 ACTIONS = {
@@ -20,6 +22,8 @@ ACTIONS = {
 }
 LONGEST_LIFE = 10 * 365 * 86_400
 MOST_URIS = 10
+MOST_GRANTS = 20_000  # at once
+AGED_SECONDS = 2 * 86_400  # some platforms renew no token that is younger than a day
 
 
 class Mistake(Exception):
@@ -160,7 +164,76 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def order_mix(world: World, wish: Mapping[str, Any]) -> Mix:
+    """Let calls meet faults by chance. Raises Mistake."""
+    try:
+        mix = Mix(_names(wish.get("platforms")), _names(wish.get("operations")), float(wish.get("rate", 0.05)),
+                  _names(wish.get("kinds")), float(wish.get("seconds", 30)), int(wish.get("seed", 0)))
+        world.faults.mix(mix)
+    except (ValueError, TypeError) as problem:
+        raise Mistake(str(problem), 400) from problem
+    return mix
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if value in (None, "any"):
+        return ()
+    if not isinstance(value, list):
+        raise ValueError('platforms, operations and kinds are lists, or "any".')
+    return tuple(str(one) for one in value)
+
+
+def make_grants(world: World, wish: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Consent of many people of the crowd at once, with tokens, as if they had walked through it. Raises Mistake."""
+    app = world.state.find(App, str(wish.get("client_id", "")))
+    count, first, seconds = wish.get("count", 1), wish.get("first", 0), wish.get("seconds", 7200)
+    scopes = wish.get("scopes")
+    if app is None or not isinstance(scopes, list) or not all(_is_count(one) for one in (count, first, seconds)):
+        raise Mistake("Send client_id, count, first, seconds and scopes.", 400)
+    if count > MOST_GRANTS:
+        raise Mistake(f"At most {MOST_GRANTS} at once.", 400)
+    with world.state.writing():
+        return [_grant(world, app, people.face(first + number), scopes, seconds) for number in range(count)]
+
+
+def _grant(world: World, app: App, person_id: str, scopes: list[str], seconds: int) -> dict[str, Any]:
+    grant = world.new_grant(app, person_id, scopes)
+    access = world.new_token(grant, "access", f"access-{fresh_id(24)}", seconds)
+    access.long, access.issued_at = True, access.issued_at - AGED_SECONDS
+    refresh = world.new_token(grant, "refresh", f"refresh-{fresh_id(24)}", None)
+    who = people.person(app.platform, person_id)
+    known_as: Callable[[str, str], str] = PLAYS[app.platform].known_as
+    return {"grant": grant.id, "person_id": known_as(person_id, app.client_id), "username": who.username if who else "",
+            "access_token": access.value, "refresh_token": refresh.value}
+
+
 # Records as the JSON control tells them
+
+
+def counts(world: World) -> dict[str, Any]:
+    """What a mix did, and what became of renewals and posts: `creates` are all that were accepted, deleted or not."""
+    creates = Counter((one.platform, one.author_id, one.sent) for one in world.state.all(Post) if not one.reply_to)
+    return {
+        "injected": dict(world.faults.injected),
+        **world.truth.counts(),
+        "families_revoked": sum(grant.dead == "replayed" for grant in world.state.all(Grant)),
+        "creates": [[*which, times] for which, times in creates.items()],
+    }
+
+
+def grant_truths(world: World, platform: str | None) -> list[dict[str, Any]]:
+    """Every grant with the tokens that the platform would accept now, and how its renewals went."""
+    found = [grant for grant in world.state.all(Grant) if platform in (None, grant.platform)]
+    return [
+        {
+            "grant": grant.id,
+            "platform": grant.platform,
+            "dead": grant.dead,
+            "tokens": [one.value for one in world.tokens(grant) if world.ended(one) in ("", "suspended")],
+            **vars(world.truth.of(grant)),
+        }
+        for grant in found
+    ]
 
 
 def app_facts(app: App) -> dict[str, Any]:

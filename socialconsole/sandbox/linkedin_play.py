@@ -46,6 +46,7 @@ def picture(owner: str, name: str) -> Response:
 
 PLAY = Play(
     platform=PLATFORM,
+    known_as=member_id,
     label="LinkedIn",
     people=PEOPLE,
     blueprints=(linkedin.bp, linkedin_api.bp, linkedin_pages.bp, linkedin_media.bp, linkedin_posts.bp),

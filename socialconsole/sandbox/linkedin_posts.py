@@ -217,7 +217,7 @@ def _check_quota(author_id: str) -> None:
 def _check_duplicate(new: Post) -> None:
     """The same words by the same author within a day, also after a deletion."""
     since = world().now() - DUPLICATE_WITHIN
-    for post in world().state.all(Post):
+    for post in world().state.of(Post, new.author_id):
         same = (post.platform, post.author_id, post.sent, post.reply_to) == (PLATFORM, new.author_id, new.sent, "")
         if same and post.sent.strip() and post.created_at > since:
             words = f"Content is a duplicate of {post.id}"

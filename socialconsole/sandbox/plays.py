@@ -99,6 +99,8 @@ class Play:
     facts_of_person: Callable[["World", Person], dict[str, Any]] | None = None
     # the person behind an id that is not the built-in one, where an app knows people by other ids
     find_person: Callable[["World", str], Person | None] | None = None
+    # (built-in id, client id) -> the id under which that app knows a person
+    known_as: Callable[[str, str], str] = lambda person_id, client_id: person_id
     converters: Mapping[str, type[BaseConverter]] = field(default_factory=dict)
 
     def settings(self, mode: str = "") -> dict[str, Any]:

@@ -195,6 +195,7 @@ class Fault:
     left: int
     after: bool
     created_at: float
+    mixed: bool = False  # not ordered for this call: it came out of a mix
 
     @property
     def key(self) -> str:
@@ -208,12 +209,21 @@ KINDS: dict[str, type[Record]] = {
 }
 
 
+# What a record belongs to, by kind: of these there may be tens of thousands, so they are kept sorted by it.
+OWNERS = {Token.kind: "grant_id", Grant.kind: "person_id", Post.kind: "author_id"}
+
+
+def _owner(record: Record) -> str:
+    return str(getattr(record, OWNERS[record.kind])) if record.kind in OWNERS else ""
+
+
 class State:
     """All records by kind and key. Change them inside `writing()` and `keep` what changed."""
 
     def __init__(self, file: Path | None, now: float) -> None:
         self.lock = threading.RLock()
         self.records: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        self._owned: dict[tuple[str, str], dict[str, Any]] = {}
         self._changed: dict[tuple[str, str], Record | None] = {}
         self._depth = 0
         self._writer = 0
@@ -255,13 +265,17 @@ class State:
         """Remember a new or changed record."""
         with self.lock:
             self.records[record.kind][record.key] = record
-            self._changed[record.kind, record.key] = record
+            self._belongs(record)
+            if self._database is not None:
+                self._changed[record.kind, record.key] = record
 
     def drop(self, record: Record) -> None:
         """Forget a record; forgetting it twice is harmless."""
         with self.lock:
             self.records[record.kind].pop(record.key, None)
-            self._changed[record.kind, record.key] = None
+            self._owned.get((record.kind, _owner(record)), {}).pop(record.key, None)
+            if self._database is not None:
+                self._changed[record.kind, record.key] = None
 
     def find(self, sort: type[RecordType], key: str | None) -> RecordType | None:
         """The record of that kind and key, or None."""
@@ -272,6 +286,15 @@ class State:
         """Every record of a kind, oldest first."""
         with self.lock:
             return list(self.records[sort.kind].values())
+
+    def of(self, sort: type[RecordType], owner: str) -> list[RecordType]:
+        """The records of a kind that belong to one owner (see `OWNERS`), oldest first."""
+        with self.lock:
+            return list(self._owned.get((sort.kind, owner), {}).values())
+
+    def _belongs(self, record: Record) -> None:
+        if record.kind in OWNERS:
+            self._owned.setdefault((record.kind, _owner(record)), {})[record.key] = record
 
     def standing(self, platform: str, person_id: str) -> Standing:
         """How a person stands with the platform; a fresh one stands well."""
@@ -306,6 +329,7 @@ class State:
         for kind, key, body in rows:
             if kind in KINDS:
                 self.records[kind][key] = _loaded(KINDS[kind], json.loads(body))
+                self._belongs(self.records[kind][key])
         with self.writing():
             for code in self.all(Code):
                 if code.issued_at < now - DAY:

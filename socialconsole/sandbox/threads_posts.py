@@ -306,7 +306,7 @@ def _used(kind: str, who: Caller) -> int:
     """How much of a number is used, over the last 24 hours; what was deleted counts on."""
     here = world()
     since = here.now() - DAY
-    mine = [one for one in here.state.all(Post) if one.platform == PLATFORM and one.author_id == who.person.id]
+    mine = [one for one in here.state.of(Post, who.person.id) if one.platform == PLATFORM]
     if kind == "delete_":
         return sum(one.facts.get("deleted_at", 0) > since for one in mine)
     if kind == "location_search_":
@@ -354,9 +354,7 @@ def _listed(user: str, *, replies: bool) -> Response:
     limit = parameter("limit") or "25"
     if not limit.isdigit() or not 1 <= int(limit) <= 100:
         raise _wrong("Param limit must be between 1 and 100")
-    found = [
-        one for one in world().posts(PLATFORM) if one.author_id == who.person.id and bool(one.reply_to) == replies
-    ]
+    found = [one for one in world().posts_of(PLATFORM, who.person.id) if bool(one.reply_to) == replies]
     first = next((place + 1 for place, one in enumerate(found) if one.id == parameter("after")), 0)
     part = found[first : first + int(limit)]
     body: dict[str, Any] = {"data": [_facts(one, fields) for one in part]}

@@ -244,6 +244,8 @@ def _refresh(app: App | None) -> Response:
     if wrong is not None or app is None:
         return wrong or _refused("invalid_client", "Client key or secret is incorrect.")
     found = here.state.find(Token, request.form["refresh_token"])
+    if found is not None and found.dead == "rotated":
+        here.truth.replayed(here.grant_of(found), here.now())
     if found is None or found.role != "refresh" or here.ended(found) not in ("", "suspended") \
             or here.grant_of(found).client_id != app.client_id:
         return _refused("invalid_grant", "Refresh token is invalid or expired.", app)

@@ -61,6 +61,7 @@ def permalink(username: str, kind: str, number: str) -> Response:
 
 PLAY = Play(
     platform=PLATFORM,
+    known_as=open_id,
     label="TikTok",
     people=PEOPLE,
     blueprints=(tiktok.bp, tiktok_api.bp),

@@ -190,6 +190,8 @@ def _refresh(app: App) -> Response:
     if old is None or old.role != "refresh" or here.grant_of(old).client_id != app.client_id:
         return invalid_token
     grant = here.grant_of(old)
+    if old.dead == "rotated":
+        here.truth.replayed(grant, here.now())
     if old.dead == "rotated" and app.settings["replay_kills"] and not grant.dead:
         here.end_grant(grant, "replayed")
     if here.ended(old) not in ("", "suspended"):

@@ -92,7 +92,7 @@ def posts(user_id: str) -> Response:
     asked = request.args.get("max_results", "10")
     if not asked.isdigit() or not 5 <= int(asked) <= 100:
         raise invalid("The `max_results` query parameter value is not between 5 and 100", max_results=[asked])
-    found = [post for post in world().posts(PLATFORM) if post.author_id == user_id][: int(asked)]
+    found = world().posts_of(PLATFORM, user_id)[: int(asked)]
     data = [_listed(post, fields) for post in found]
     return answer({"data": data, "meta": {"result_count": len(data)}} if data else {"meta": {"result_count": 0}})
 

@@ -94,7 +94,7 @@ def _parent(body: dict[str, Any], grant: Grant) -> str:
     parent = reply.get("in_reply_to_tweet_id")
     if not isinstance(parent, str) or not ID.fullmatch(parent):
         raise invalid("[$.reply.in_reply_to_tweet_id: does not match the regex pattern]")
-    if parent not in {post.id for post in world().posts(PLATFORM) if post.author_id == grant.person_id}:
+    if parent not in {post.id for post in world().posts_of(PLATFORM, grant.person_id)}:
         raise forbidden(
             "Reply to this conversation is not allowed because you have not been mentioned or otherwise engaged"
             " by the author of the post you are replying to."
@@ -124,8 +124,8 @@ def check_against_the_past(wanted: Wanted, grant: Grant) -> None:
     if len(CASHTAG.findall(wanted.text)) > 1:
         raise forbidden("Posts are limited to a maximum of one cashtag.")
     since = world().now() - DUPLICATE_WITHIN
-    for post in world().posts(PLATFORM):
-        if post.author_id == grant.person_id and post.created_at > since and _is_same(post, wanted):
+    for post in world().posts_of(PLATFORM, grant.person_id):
+        if post.created_at > since and _is_same(post, wanted):
             raise forbidden("You are not allowed to create a Tweet with duplicate content.")
 
 

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from flask import current_app
+from flask import current_app, g, has_request_context
 
 from .faults import FaultDesk
 from .people import Person, person
 from .plays import PLAYS
 from .state import App, Code, Grant, Post, Settings, State, Token, fresh_id
+from .truth import Truth
 
 CALLS_KEPT = 1000
 
@@ -45,6 +46,7 @@ class World:
         self.now = now
         self.state = State(state_file, now())
         self.faults = FaultDesk(self.state, now)
+        self.truth = Truth()
         self.calls: deque[CallRecord] = deque(maxlen=CALLS_KEPT)
         self._uploads = state_file.with_name(f"{state_file.name}.uploads") if state_file else None
         self._uploads_end: Callable[[], object] = lambda: None
@@ -132,20 +134,22 @@ class World:
         until = None if seconds is None else now + seconds
         token = Token(value, role, grant.id, now, until, page_id=page_id, parent=parent)
         self.state.keep(token)
+        if has_request_context():
+            g.grant_served = grant
         return token
 
     def grants(self, platform: str, person_id: str, client_id: str | None = None) -> list[Grant]:
         """The standing grants of a person, of one app or of all."""
         return [
             grant
-            for grant in self.state.all(Grant)
+            for grant in self.state.of(Grant, person_id)
             if (grant.platform, grant.person_id, grant.dead) == (platform, person_id, "")
             and client_id in (None, grant.client_id)
         ]
 
     def tokens(self, grant: Grant, role: str | None = None) -> list[Token]:
         """The tokens of a grant, of one role or of all."""
-        return [t for t in self.state.all(Token) if t.grant_id == grant.id and role in (None, t.role)]
+        return [t for t in self.state.of(Token, grant.id) if role in (None, t.role)]
 
     def end_grant(self, grant: Grant, why: str) -> None:
         """The grant is over: none of its tokens opens anything any more."""
@@ -169,6 +173,11 @@ class World:
         return [
             post for post in reversed(self.state.all(Post)) if not post.deleted and platform in (None, post.platform)
         ]
+
+    def posts_of(self, platform: str, author_id: str) -> list[Post]:
+        """The posts of one author that can be seen, newest first."""
+        mine = reversed(self.state.of(Post, author_id))
+        return [post for post in mine if not post.deleted and post.platform == platform]
 
     def next_number(self, platform: str, start: int) -> int:
         """A post number that was not given out before; deleted posts keep theirs."""
