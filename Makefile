@@ -2,8 +2,9 @@
 #   PYTHON=python3.12   which Python to use (3.11 or newer)
 #   BROWSER=0           leave out the browser tests (ignored where CI is set)
 #   CHROMIUM=path       the browser to test with
+#   CHAOS="--seed 7 --only step_kills --database sqlite --scale 0.05"   what `make chaos` does, all of it optional
 
-.PHONY: run test bench lock clean
+.PHONY: run test bench chaos lock clean
 .DEFAULT_GOAL := run
 export PYTHON BROWSER CHROMIUM
 
@@ -18,6 +19,10 @@ test:
 bench:
 	@sh scripts/set-up.sh test
 	@.venv/bin/python scripts/bench.py
+
+chaos:
+	@sh scripts/set-up.sh test
+	@.venv/bin/python scripts/chaos.py $(CHAOS)
 
 lock:
 	@sh scripts/lock.sh
