@@ -25,6 +25,8 @@ from urllib.parse import urljoin, urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import bench_engine  # noqa: E402
+
 from tests.running import Console, family, fetch, free_port, until  # noqa: E402
 from tests.story import PASSWORD, connect, set_up_platform  # noqa: E402
 from tests.visitor import Visitor  # noqa: E402
@@ -38,6 +40,7 @@ def main() -> None:
     """Measure, print the table, write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--without-clone", action="store_true", help="leave out the fresh clone (it fetches packages)")
+    parser.add_argument("--without-engine", action="store_true", help="leave out the engine, which takes half an hour")
     options = parser.parse_args()
     figures: dict[str, Any] = {} if options.without_clone else fresh_clone()
     with running() as console:
@@ -45,6 +48,8 @@ def main() -> None:
         figures |= idle_memory(console)
         figures |= visits(console, visitor)
         figures |= pickup(console, visitor)
+    if not options.without_engine:
+        figures["engine"] = bench_engine.measure()
     write(figures)
 
 
@@ -220,6 +225,8 @@ def write(figures: dict[str, Any]) -> None:
             print(f"{name:<22}{figures[name]:>10g}{limit:>9g}{figures[name] / limit:>8.2f}")
     if "earliest_s" in figures:
         print(f"{'earliest_s':<22}{figures['earliest_s']:>10g}{'>= 0':>9}")
+    if "engine" in figures:
+        print(bench_engine.table(figures["engine"]))
     folder = ROOT / "build"
     folder.mkdir(exist_ok=True)
     (folder / "bench.json").write_text(json.dumps({"measured_at": datetime.now(UTC).isoformat(), "limits": LIMITS,
