@@ -5,6 +5,7 @@ A job that finds work is a pump: when its ids are served it goes on with whateve
 busy, until nothing is due or its time is over.
 """
 
+import itertools
 import logging
 import threading
 import time
@@ -109,7 +110,9 @@ class Pump:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=kind)
         self._lock = threading.Lock()
         self._waiting: deque[str] = deque()
-        self._running: dict[str, str] = {}  # with the workspace that each belongs to
+        # By a number, not by row: a row may be named twice, and the call that finds it taken ends before the other.
+        self._running: dict[int, tuple[str, str]] = {}  # row, workspace
+        self._numbers = itertools.count()
         self._hand = heartbeat.Hand(kind)
         self._committer = Committer(_app[0])
 
@@ -161,7 +164,7 @@ class Pump:
         """Give waiting rows to free threads. Called whenever there are more of either."""
         with self._lock:
             self._waiting.extend(ids)
-            taken = Counter(self._running.values())
+            taken = Counter(workspace for _, workspace in self._running.values())
             for _ in range(len(self._waiting)):
                 if len(self._running) >= self._threads or _stop.is_set():
                     return
@@ -171,15 +174,16 @@ class Pump:
                     self._waiting.append(row_id)
                     continue
                 taken[workspace] += 1
-                self._running[row_id] = workspace
-                self._pool.submit(self._one, row_id)
+                number = next(self._numbers)
+                self._running[number] = (row_id, workspace)
+                self._pool.submit(self._one, number, row_id)
 
-    def _one(self, row_id: str) -> None:
+    def _one(self, number: int, row_id: str) -> None:
         try:
             _serve(self._service, row_id)
         finally:
             with self._lock:
-                self._running.pop(row_id, None)
+                del self._running[number]
             self._begin([])
 
     def _leave(self) -> None:
@@ -204,7 +208,8 @@ class Pump:
 
     def _hand_back(self, how: Callable[[str, Sequence[str], datetime], None]) -> None:
         """Let others go on with what this process will not finish. Its threads end with it."""
-        ids = list(self._running)
+        with self._lock:
+            ids = list({row_id for row_id, _ in self._running.values()})
         _serve(lambda _: how(self.kind, ids, outside.now()), "rows under way")
 
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections import Counter
 from datetime import timedelta
 
@@ -236,6 +237,21 @@ class TestPump:
         jobs.refresh([])
         assert platform.times("renew") == 1
         assert tokens.read(db.session.get_one(Grant, "grt_1", populate_existing=True)).access_token == "access-2"
+
+    def test_a_row_that_is_named_twice_is_waited_for_until_the_last_of_its_calls_is_over(self, ground):
+        """The call that finds the row taken ends at once; the process may not, or an answer is lost with the other."""
+        calls, is_seen, heard = iter((True, False)), threading.Event(), []
+
+        def renew(grant_id):
+            if not next(calls):
+                is_seen.set()
+                return
+            assert is_seen.wait(20)
+            time.sleep(3 * jobs.LOOK_AROUND + 0.4)  # longer than the pump looks for more
+            heard.append(grant_id)
+
+        jobs.Pump("refresh", renew).run(["grt_none", "grt_none"])
+        assert heard == ["grt_none"]
 
     def test_told_to_stop_it_hands_back_what_it_cannot_finish(self, queue, ground, monkeypatch, clock):
         """A thread that stands in a call cannot be ended, so the process is; its row is due again at once."""
