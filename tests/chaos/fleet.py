@@ -40,7 +40,7 @@ ANSWERS_WITHIN = 20.0  # seconds in which a process that was started has to be a
 
 @dataclass
 class Kill:
-    """One kill -9: when, by the shared clock, what, and all processes that died of it."""
+    """One kill -9: by the shared clock, when the last that died of it was gone; what; and all that died of it."""
 
     at: float
     what: str
@@ -89,6 +89,13 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 class Ground:
@@ -281,9 +288,14 @@ class Ground:
         pids = frozenset(family(chosen))  # a child that is born just now has one of them as its parent
         with suppress(ProcessLookupError):
             os.kill(chosen, signal.SIGKILL)
-            self.kills.append(Kill(self.clock.seconds(), what, pids))
+            self._died(what, pids)
             return True
         return False
+
+    def _died(self, what: str, pids: frozenset[int]) -> None:
+        """Note a kill once all of them are gone: a child lives, and asks, until its parent was given time to die."""
+        until(lambda: not any(map(_lives, pids)), ANSWERS_WITHIN, "what was killed is gone")
+        self.kills.append(Kill(self.clock.seconds(), what, pids))
 
     def kill_all(self, what: str) -> None:
         """kill -9 of all processes of a role, the working children first: none may see its parent die."""
@@ -291,7 +303,7 @@ class Ground:
         for pid in reversed(pids):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.kills.append(Kill(self.clock.seconds(), what, frozenset(pids)))
+        self._died(what, frozenset(pids))
 
     def killing(self, times: int, over: float) -> threading.Thread:
         """Kill by chance so many times, spread over some seconds, in a thread."""
