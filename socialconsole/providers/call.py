@@ -228,8 +228,7 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, provider: Speake
         for row in provider.refusals:
             if row.matches(answer):
                 error = row.error(answer)
-                is_no = 400 <= status < 500 or step != PUBLISH or isinstance(error, OutcomeUnknown | RateLimited)
-                return error if is_no else unclear(provider, step, answer.code)
+                return error if _is_clear(error, status, provider, step) else unclear(provider, step, answer.code)
     if status == 429:
         return provider.rate_limited(answer)
     if step == PUBLISH and (not 400 <= status < 500 or body is None) and status != 407:
@@ -243,6 +242,17 @@ def refusal(status: int, headers: Mapping[str, str], body: Any, provider: Speake
     if status in (409, 412) and step != PUBLISH:
         return _away(provider, step)
     return read((), answer)
+
+
+def _is_clear(error: PlatformError, status: int, provider: Speaker, step: str) -> bool:
+    """Whether the platform's own words settle what became of the call.
+
+    A fault of its own while it renewed says nothing about the token that was sent: where that works once, it may be
+    spent.
+    """
+    if step == RENEW:
+        return not (provider.lost_renewal_is_unknown and isinstance(error, TryLater))
+    return 400 <= status < 500 or step != PUBLISH or isinstance(error, OutcomeUnknown | RateLimited)
 
 
 def unanswered(trouble: Exception, provider: Speaker, step: str) -> PlatformError:

@@ -157,6 +157,9 @@ class TestTikTok(ProviderContract):
               {"until": NOW + timedelta(minutes=1)}) for step in ("read", "prepare", "publish")),
         Row("publish", 500, no("internal_error"), OutcomeUnknown, "TikTok did not confirm the post."),
         Row("publish", 200, no("internal_error"), OutcomeUnknown, "TikTok did not confirm the post."),
+        # The token works once, and a fault of theirs does not tell whether it was spent.
+        Row("renew", 500, no("internal_error"), OutcomeUnknown, "TikTok did not answer"),
+        Row("renew", 200, no("internal_error"), OutcomeUnknown, "TikTok did not answer"),
         Row("read", 500, no("internal_error"), TryLater, "TikTok"),
         Row("read", 200, no("internal_error"), TryLater, "TikTok had a fault of its own."),
         Row("publish", 403, no("brand_new"), ContentRejected,
