@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from flask import Flask, abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
+from sqlalchemy.orm import contains_eager
 
 from . import audit, logins, outside, passwords, times
 from .config import Config
@@ -22,10 +23,13 @@ from .models import EDITOR, OWNER, VIEWER, Membership, User, Workspace
 # Workspace permission -> the roles that have it. `public`, `signed_in` and `admin` stand beside the table.
 PERMISSIONS: dict[str, frozenset[str]] = {
     "see": frozenset({VIEWER, EDITOR, OWNER}),  # profiles, posts, activity of the workspace
-    "compose": frozenset({EDITOR, OWNER}),  # compose, schedule, edit, cancel, retry
+    "compose": frozenset({EDITOR, OWNER}),  # compose, schedule, edit, cancel, retry, slots of the queue
     "reconnect": frozenset({EDITOR, OWNER}),  # reconnect a profile
     "connect": frozenset({OWNER}),  # connect a new profile
     "manage": frozenset({OWNER}),  # pause, resume, disconnect
+    "approve": frozenset({OWNER}),  # let a submitted post go out, or send it back
+    "people": frozenset({OWNER}),  # invite, change roles, remove
+    "settings": frozenset({OWNER}),  # name, time zone, window, approval
 }
 BESIDE = ("public", "signed_in", "admin")
 
@@ -37,6 +41,9 @@ WHY_NOT = {
                  "reconnect a profile. Ask one of them.",
     "connect": "Only an owner of this workspace connects new profiles. Ask an owner.",
     "manage": "Only an owner of this workspace pauses, resumes or disconnects profiles. Ask an owner.",
+    "approve": "Only an owner of this workspace approves posts or sends them back. Ask an owner.",
+    "people": "Only an owner of this workspace invites people, changes their roles or removes them. Ask an owner.",
+    "settings": "Only an owner of this workspace changes its settings. Ask an owner.",
     "admin": "This page is for platform admins of the console. Ask one of them if something here has to change.",
 }
 ROLE_WORDS = {VIEWER: "Viewer", EDITOR: "Editor", OWNER: "Owner"}
@@ -141,6 +148,14 @@ def may(permission: str) -> bool:
     return permission == "public" or (permission == "signed_in" and g.get("user") is not None)
 
 
+def must_ask(workspace: Workspace, user: User) -> bool:
+    """Whether what this person writes needs somebody else's approval before it goes out."""
+    if not workspace.needs_approval:
+        return False
+    member = db.session.get(Membership, (workspace.id, user.id))
+    return member is None or member.role not in PERMISSIONS["approve"]
+
+
 def _to_sign_in() -> ResponseReturnValue:
     """To the sign-in page, and back afterwards; a fragment makes the whole browser go there."""
     if request.headers.get("HX-Request") == "true":
@@ -170,7 +185,8 @@ def safe_next(address: str) -> str:
 def memberships(user: User) -> list[Membership]:
     """The workspaces of a person, by name."""
     return list(db.session.scalars(
-        select(Membership).join(Workspace).where(Membership.user_id == user.id).order_by(Workspace.name, Workspace.id)))
+        select(Membership).join(Membership.workspace).options(contains_eager(Membership.workspace))
+        .where(Membership.user_id == user.id).order_by(Workspace.name, Workspace.id)))
 
 
 # ---------------------------------------------------------------- the cookie

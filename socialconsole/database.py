@@ -15,6 +15,7 @@ import os
 import sqlite3
 import threading
 import time
+import unicodedata
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -180,11 +181,19 @@ def _prepare_sqlite(engine: Engine) -> None:
         for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", f"journal_mode={journal}", "synchronous=FULL",
                        "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("casefold", 1, _casefold, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         wants = connection.get_execution_options().get("writing")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if wants else "BEGIN")
+
+
+def _casefold(text: str | None) -> str | None:
+    """A text as searches compare it. SQLite itself knows the small forms of ASCII letters only."""
+    if text is None or text.isascii():
+        return text and text.lower()
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def prepare_session() -> None:

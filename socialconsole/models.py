@@ -22,7 +22,8 @@ LIVE, RENEWING, UNSURE, DEAD = "live", "renewing", "unsure", "dead"
 # Account
 ACTIVE, PAUSED, TOKEN_EXPIRED, DISCONNECTED = "active", "paused", "token_expired", "disconnected"
 # Post
-DRAFT, SCHEDULED, CANCELLED = "draft", "scheduled", "cancelled"
+DRAFT, SUBMITTED, SCHEDULED, CANCELLED = "draft", "submitted", "scheduled", "cancelled"
+UNSENT = (DRAFT, SUBMITTED)  # no Delivery yet
 # Delivery (with SCHEDULED, CANCELLED and FAILED above)
 PREPARING, PROCESSING, PUBLISHING, SENT, PUBLISHED = "preparing", "processing", "publishing", "sent", "published"
 HELD, UNCONFIRMED, MISSED = "held", "unconfirmed", "missed"
@@ -77,6 +78,8 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     is_platform_admin: Mapped[bool] = mapped_column(default=False)
     theme: Mapped[str] = mapped_column(String(5), default="auto")  # auto, light, dark
+    time_zone: Mapped[str] = mapped_column(String(64), default="")  # the person's own; "": as the workspace's
+    has_shortcuts: Mapped[bool] = mapped_column(default=True)  # single letters are keys
     created_at: Instant = instant()
 
     @property
@@ -132,6 +135,9 @@ class Workspace(Base):
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     window_minutes: Mapped[int] = mapped_column(default=120)  # how late a post may still go out
     account_limit: Mapped[int | None]
+    storage_limit: Mapped[int | None] = mapped_column(BigInteger)  # bytes of files; None: as the setting says
+    needs_approval: Mapped[bool] = mapped_column(default=False)  # editors submit, an owner approves
+    queue_paused_at: MaybeInstant = instant()  # no post takes a slot until somebody resumes the queue
     created_at: Instant = instant()
 
 
@@ -142,8 +148,39 @@ class Membership(Base):
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True, index=True)
     role: Mapped[str] = mapped_column(String(10))
+    joined_at: MaybeInstant = instant()  # None: since the workspace was made, or before this was kept
     workspace: Mapped[Workspace] = relationship()
     user: Mapped[User] = relationship()
+
+
+class Invitation(Base):
+    """A link that lets one person join a workspace, once. Only the hash of its token is kept."""
+
+    __tablename__ = "invitation"
+    id: Mapped[str] = key("inv")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    email: Mapped[str] = mapped_column(String(254), default="")  # lower case; "": whoever has the link
+    role: Mapped[str] = mapped_column(String(10))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    invited_by: Mapped[str] = mapped_column(String(254), default="")  # the e-mail address of who did
+    mailed_at: MaybeInstant = instant()
+    created_at: Instant = instant()
+    expires_at: Instant = instant()
+    ended_at: MaybeInstant = instant()  # used, or taken back
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))  # who joined by it
+
+
+class CalendarFeed(Base):
+    """One person's private address of a workspace's calendar. Only the hash of its token is kept."""
+
+    __tablename__ = "calendar_feed"
+    id: Mapped[str] = key("fed")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Instant = instant()
+    read_at: MaybeInstant = instant()
+    __table_args__ = (UniqueConstraint("workspace_id", "user_id"),)
 
 
 class AuditEvent(Base):
@@ -355,7 +392,32 @@ class Media(Base):
     alt_text: Mapped[str] = mapped_column(Text, default="")
     created_at: Instant = instant()
     used_at: MaybeInstant = instant()  # last put into a post; files that no post needs are cleaned up
-    __table_args__ = (Index("ix_media_workspace_id_created_at", "workspace_id", "created_at"),)
+    is_kept: Mapped[bool] = mapped_column(default=False)  # in the library until somebody deletes it
+    thumbnail_at: MaybeInstant = instant()  # a worker made its thumbnail, or found that there is none to make
+    looks: Mapped[int] = mapped_column(default=0)  # how often a worker began to make it
+    __table_args__ = (
+        Index("ix_media_workspace_id_created_at", "workspace_id", "created_at"),
+        Index("ix_media_workspace_id_id", "workspace_id", "id"),
+        Index("ix_media_unprepared", "id", **_where("thumbnail_at IS NULL")),
+    )
+
+
+class Upload(Base):
+    """A file that arrives in pieces and may be resumed. The bytes lie beside the others until it is whole."""
+
+    __tablename__ = "upload"
+    id: Mapped[str] = key("upl")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    size: Mapped[int] = mapped_column(BigInteger)
+    received: Mapped[int] = mapped_column(BigInteger, default=0)
+    is_kept: Mapped[bool] = mapped_column(default=False)  # what comes of it stays in the library
+    media_id: Mapped[str | None] = mapped_column(ForeignKey("media.id", ondelete="SET NULL"))  # what came of it
+    refused: Mapped[str] = mapped_column(Text, default="")  # a sentence: why nothing came of it
+    looks: Mapped[int] = mapped_column(default=0)  # how often somebody began to measure it, once it was whole
+    created_at: Instant = instant()
+    touched_at: Instant = instant()
 
 
 class MediaUse(Base):
@@ -397,6 +459,17 @@ class DeletionRequest(Base):
 # ---------------------------------------------------------------- posts
 
 
+class Slot(Base):
+    """A weekly time at which the queue of a workspace sends one post, on the workspace's wall clock."""
+
+    __tablename__ = "slot"
+    id: Mapped[str] = key("slt")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    weekday: Mapped[int]  # 0 is Monday
+    wall: Mapped[str] = mapped_column(String(5))  # 08:30
+    __table_args__ = (UniqueConstraint("workspace_id", "weekday", "wall"),)
+
+
 class Series(Base):
     """A post that repeats: what to write, to whom, and when again. Each time it comes up it makes one Post.
 
@@ -427,7 +500,10 @@ class Series(Base):
 
 
 class Post(Base):
-    """What the author wrote and when it should go. Its outcome is counted from its Deliveries."""
+    """What the author wrote and when it should go. Its outcome is counted from its Deliveries.
+
+    A draft, or one that waits for approval, has none yet: `targets` and `timing` say what they shall be.
+    """
 
     __tablename__ = "post"
     id: Mapped[str] = key("pst")
@@ -438,15 +514,30 @@ class Post(Base):
     # What goes with the text: files (id, alt), poll, further parts (text, files), first_comment, link.
     content: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     state: Mapped[str] = mapped_column(String(10), default=SCHEDULED)
-    due_at: Instant = instant()
+    due_at: MaybeInstant = instant()  # None: a draft without a time, or one that goes out when it is approved
     wall_time: Mapped[str] = mapped_column(String(16), default="")  # 2026-11-23T06:00 in `time_zone`
     time_zone: Mapped[str] = mapped_column(String(64), default="UTC")
     form_nonce: Mapped[str] = mapped_column(String(64), unique=True)  # a form sent twice makes one post
     series_id: Mapped[str | None] = mapped_column(ForeignKey("series.id", ondelete="SET NULL"), index=True)
-    version: Mapped[int] = mapped_column(default=1)
+    # Of a draft: one for each account (account_id, format, options), and the choice of when: now, later, queue.
+    targets: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    timing: Mapped[str] = mapped_column(String(10), default="later")
+    is_queued: Mapped[bool] = mapped_column(default=False)  # it holds a slot of the queue
+    review_note: Mapped[str] = mapped_column(Text, default="")  # why it was sent back
+    submitted_by: Mapped[str] = mapped_column(String(254), default="")
+    submitted_at: MaybeInstant = instant()
+    reviewed_by: Mapped[str] = mapped_column(String(254), default="")
+    version: Mapped[int] = mapped_column(default=1)  # raised by every change of what is written
+    updated_at: MaybeInstant = instant()
+    updated_by: Mapped[str] = mapped_column(String(254), default="")
     created_at: Instant = instant()
     deliveries: Mapped[list["Delivery"]] = relationship(back_populates="post", order_by="Delivery.id")
-    __table_args__ = (Index("ix_post_workspace_id_due_at", "workspace_id", "due_at"),)
+    __table_args__ = (
+        Index("ix_post_workspace_id_due_at", "workspace_id", "due_at"),
+        Index("ix_post_workspace_id_id", "workspace_id", "id"),
+        Index("ix_post_workspace_id_state", "workspace_id", "state", "id", **_where("state IN ('draft', 'submitted')")),
+        Index("ix_post_queued", "workspace_id", "due_at", **_where("is_queued")),
+    )
 
 
 class Delivery(Base):
@@ -456,7 +547,7 @@ class Delivery(Base):
     id: Mapped[str] = key("dlv")
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
     post_id: Mapped[str] = mapped_column(ForeignKey("post.id", ondelete="CASCADE"))
-    account_id: Mapped[str] = mapped_column(ForeignKey("account.id"), index=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("account.id"))
     state: Mapped[str] = mapped_column(String(12), default=SCHEDULED)
     scheduled_for: Instant = instant()  # what the author asked for; the window counts from here
     due_at: MaybeInstant = instant()  # when to act next; None: nobody acts by itself
@@ -488,6 +579,8 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("post_id", "account_id"),
         Index("ix_delivery_state_due_at", "state", "due_at"),
+        Index("ix_delivery_workspace_id_state", "workspace_id", "state", "post_id"),  # lists, newest first, by state
+        Index("ix_delivery_account_id_post_id", "account_id", "post_id"),
         Index("ix_delivery_is_heavy", "is_heavy", "account_id", "due_at", **_where("due_at IS NOT NULL")),
         Index("ix_delivery_lease_until", "lease_until", **_where("lease_until IS NOT NULL")),
     )

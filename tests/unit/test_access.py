@@ -278,7 +278,7 @@ def test_the_table_of_roles():
            for role in (VIEWER, EDITOR, OWNER)}
     assert may[VIEWER] == {"see"}
     assert may[EDITOR] == {"see", "compose", "reconnect"}
-    assert may[OWNER] == {"see", "compose", "reconnect", "connect", "manage"}
+    assert may[OWNER] == {"see", "compose", "reconnect", "connect", "manage", "approve", "people", "settings"}
 
 
 def test_an_unknown_permission_cannot_be_declared():
