@@ -31,7 +31,10 @@ def read_wall(wall_time: str) -> datetime:
         wall = datetime.fromisoformat(wall_time.strip())
     except ValueError:
         raise Nonexistent("Give a date and a time, such as 2026-11-23 06:00.") from None
-    return wall.replace(tzinfo=None, second=0, microsecond=0)
+    if wall.tzinfo is not None:  # taken for the clock on the wall, it would go out hours off
+        raise Nonexistent("Give the time without a zone, such as 2026-11-23 06:00. It is meant by the clock of the "
+                          "workspace.")
+    return wall.replace(second=0, microsecond=0)
 
 
 def moment(wall: datetime, zone: str) -> Moment:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from .content import COMMENT as COMMENT
 from .content import Draft as Draft
-from .content import Field, Format, Problem, TextLimit
+from .content import Field, Format, Look, Problem, Tally, TextLimit
 from .content import Located as Located
 from .content import Published as Published
 from .content import Sent as Sent
@@ -254,6 +254,7 @@ class Provider:
     # What can be published, the usual first; where several fit the same files, the author chooses.
     formats: ClassVar[tuple[Format, ...]] = (Format("text", "Text", needs_text=True),)
     fields: ClassVar[tuple[Field, ...]] = ()  # the platform's own choices
+    look: ClassVar[Look] = Look("nobody looked yet")  # in the feed, for the author to know before
     most_parts: ClassVar[int] = 1  # of a reply chain, the post itself included
     chain_needs: ClassVar[tuple[str, ...]] = ()  # scopes for the parts after the first
     # scopes for a first comment, by mode; a mode that is not named offers none
@@ -261,6 +262,8 @@ class Provider:
     comment_limit: ClassVar[TextLimit | None] = None  # None: as the text
     # scopes for deleting what was published, by mode; a mode that is not named cannot delete
     delete_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    # What of a profile's reading (`draft.meta`) decides on what it takes: profiles alike in these are checked once.
+    judged_by: ClassVar[tuple[str, ...]] = ()
     asks_creator: ClassVar[bool] = False  # some fields are known only by asking the platform at that moment
     # After an outcome that nobody knows: the pause before each look for the post. How soon it shows, the sheets of
     # the platforms hardly tell; so it is looked for at least twice, and absence proves nothing.
@@ -302,6 +305,10 @@ class Provider:
     def more_problems(self, draft: Draft, mode: str) -> list[Problem]:
         """What the facts alone cannot say about a draft."""
         return []
+
+    def tallies(self, draft: Draft) -> tuple[Tally, ...]:
+        """What the platform counts in a text besides its length, such as hashtags; only what stands in it."""
+        return ()
 
     def scope_problem(self, mode: str, scopes: Collection[str]) -> str:
         """Why these scopes cannot be asked for together in a mode, for the admin; empty where they can."""

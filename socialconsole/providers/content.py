@@ -342,6 +342,38 @@ class Field:
     asked: bool = False  # its choices come from the platform at that moment (`creator`)
     takes: tuple[str, ...] = ()  # kinds of files, for kind "file": the value is a file's id
     part: int | None = 0  # only for the post itself; None: for every part
+    only_with: tuple[str, str] | None = None  # (field, value): it means something only beside that choice
+
+
+@dataclass(frozen=True)
+class Look:
+    """How readers meet a post in the feed: what is in sight of its text, how its pictures are laid out and cut.
+
+    Apps and screens differ, and few platforms say it: near enough to know before publishing, never a rule.
+    """
+
+    seen: str  # where this is from
+    fold: int | None = None  # characters of the text in sight, as the platform counts them; None: all of it
+    lines: int | None = None  # lines in sight
+    is_below: bool = False  # the text stands below the pictures
+    picture: tuple[float, float] | None = None  # width by height, least and most; what goes beyond is cut off
+    video: tuple[float, float] | None = None  # the same for a video, which gets empty bars instead
+    collage: int = 1  # so many pictures are laid out together; 1: one leafs through them
+    collage_ratio: float = 1.0  # width by height of all together
+    is_alike: bool = False  # what one leafs through is cut to the shape of the first
+    upright: tuple[str, ...] = ()  # formats that fill an upright screen
+    cards: tuple[str, ...] = ()  # formats in which a link becomes a card
+    title: str = ""  # the field whose value stands above the text
+    title_fold: int | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many of something that a platform limits stand in a text."""
+
+    label: str  # for people: "hashtags"
+    used: int
+    most: int
 
 
 @dataclass(frozen=True)

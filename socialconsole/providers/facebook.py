@@ -20,7 +20,7 @@ from ..errors import (
 )
 from .base import COMMENT, App, Consent, Draft, Option, Profile, Renewal, Replay, Revoke, TextLimit, TokenSet
 from .content import Located, Problem, Progress, Published, Sent, Wait
-from .facebook_formats import FIELDS, FILM, FORMATS, PHOTO, PHOTOS, REEL, STORY, edge, form, is_photo_story
+from .facebook_formats import FIELDS, FILM, FORMATS, LOOK, PHOTO, PHOTOS, REEL, STORY, edge, form, is_photo_story
 from .facebook_media import Uploads, photo_part, read_status
 from .facebook_pages import PICTURE, Graph, described_page, list_pages
 from .facebook_portal import CONSEQUENCES, FEATURES, GUIDE, SCOPES
@@ -84,7 +84,7 @@ class Facebook(MetaProvider):
 
     text_limit = TextLimit(63206, "characters")
     publish_needs = {"": ("pages_manage_posts", "pages_read_engagement")}
-    formats, fields = FORMATS, FIELDS
+    formats, fields, look = FORMATS, FIELDS, LOOK
     comment_needs = {"": ("pages_manage_engagement",)}
     delete_needs = {"": ("pages_manage_posts",)}
 

@@ -6,7 +6,7 @@ Vendor pages: developers.facebook.com/documentation/pages-api/posts, …/documen
 
 import json
 
-from .content import COMMENT, IMAGE, VIDEO, Draft, Field, Format, ImageRule, Progress, VideoRule
+from .content import COMMENT, IMAGE, VIDEO, Draft, Field, Format, ImageRule, Look, Progress, VideoRule
 from .facebook_media import described
 
 TEXT, LINK, PHOTO, PHOTOS, FILM, REEL, STORY = "text", "link", "image", "images", "video", "reel", "story"
@@ -39,6 +39,10 @@ FIELDS = (
           formats=(TEXT, LINK, PHOTO, PHOTOS, REEL), most=25),
     Field("title", "Title of the video", "text", formats=(FILM, REEL), most=255),
 )
+
+LOOK = Look("common observation: about 477 characters or 5 lines in a browser, fewer on a phone; upright pictures up "
+            "to 4:5 as in facebook.com/business/ads-guide", fold=477, lines=5, picture=(0.8, 1.91), video=(0.8, 1.91),
+            collage=5, upright=(REEL, STORY), cards=(TEXT, LINK), title="title")
 
 
 # ---------------------------------------------------------------- what is sent

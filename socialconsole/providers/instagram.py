@@ -38,7 +38,7 @@ from .base import (
     Wait,
 )
 from .call import Call
-from .content import IMAGE, VIDEO, Field, Format, ImageRule, Problem, Progress, VideoRule
+from .content import IMAGE, VIDEO, Field, Format, ImageRule, Look, Problem, Progress, Tally, VideoRule
 from .instagram_accounts import DIRECT_FIELDS, described, linked_accounts, the_account
 from .instagram_media import CAROUSEL, PHOTO, REEL, STORY, Workshop, collaborators, is_found
 from .instagram_portal import CONSEQUENCES, DIRECT, FEATURES, GUIDES, MODES, PAGE, SCOPES
@@ -78,6 +78,9 @@ _FIELDS = (
           help="The moment of the video that becomes its cover, such as 2.5."),
     Field("is_ai_generated", "Made with AI", "check", formats=_POSTS, help="Instagram labels the post."),
 )
+# A carousel is cut to its first picture, says …/docs/instagram-platform/content-publishing.
+_LOOK = Look("common observation: 125 characters or 2 lines", fold=125, lines=2, is_below=True, picture=(0.8, 1.91),
+             video=(0.5625, 1.91), is_alike=True, upright=(REEL, STORY))
 
 
 class Instagram(MetaProvider):
@@ -127,6 +130,7 @@ class Instagram(MetaProvider):
     publish_needs = {PAGE: ("instagram_content_publish",), DIRECT: ("instagram_business_content_publish",)}
     formats = _FORMATS
     fields = _FIELDS
+    look = _LOOK
     comment_needs = {PAGE: ("instagram_manage_comments",), DIRECT: ("instagram_business_manage_comments",)}
     delete_needs = {PAGE: ("instagram_manage_contents",)}
 
@@ -271,6 +275,10 @@ class Instagram(MetaProvider):
     def more_problems(self, draft: Draft, mode: str) -> list[Problem]:
         """Hashtags, mentions, and choices that Instagram would refuse."""
         return list(_problems(draft))
+
+    def tallies(self, draft: Draft) -> tuple[Tally, ...]:
+        """Hashtags and mentions."""
+        return _tallies(draft)
 
     def _workshop(self, app: App, token: str, draft: Draft, progress: Progress, making: Call,
                   reading: Call) -> Workshop:
@@ -479,12 +487,16 @@ def _on_web(app: App, link: Any) -> str:
     return link if isinstance(link, str) and link.startswith(f"{app.hosts['web']}/") else ""
 
 
-def _problems(draft: Draft) -> Iterator[Problem]:
+def _tallies(draft: Draft) -> tuple[Tally, ...]:
     tags, mentions = re.findall(r"#\w+", draft.text), re.findall(r"(?<![\w@.])@\w[\w.]*", draft.text)
-    if len(tags) > MOST_HASHTAGS:
-        yield Problem("text", f"Instagram takes {MOST_HASHTAGS} hashtags; this text has {len(tags)}.")
-    if len(mentions) > MOST_MENTIONS:
-        yield Problem("text", f"Instagram takes {MOST_MENTIONS} mentions; this text has {len(mentions)}.")
+    return tuple(one for one in (Tally("hashtags", len(tags), MOST_HASHTAGS),
+                                 Tally("mentions", len(mentions), MOST_MENTIONS)) if one.used)
+
+
+def _problems(draft: Draft) -> Iterator[Problem]:
+    for one in _tallies(draft):
+        if one.used > one.most:
+            yield Problem("text", f"Instagram takes {one.most} {one.label}; this text has {one.used}.")
     names = collaborators(draft.options.get("collaborators", ""))
     if len(names) > MOST_COLLABORATORS:
         yield Problem("collaborators", f"Instagram takes {MOST_COLLABORATORS} collaborators; these are {len(names)}.")

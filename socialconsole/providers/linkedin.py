@@ -42,7 +42,7 @@ from .base import (
 )
 from .call import Reply, stated_wait
 from .content import Progress
-from .linkedin_formats import DURATIONS, FIELDS, FORMATS, THUMBNAIL, keys, post
+from .linkedin_formats import DURATIONS, FIELDS, FORMATS, LOOK, THUMBNAIL, keys, post
 from .linkedin_portal import (
     API_VERSION,
     CONSEQUENCES,
@@ -98,7 +98,7 @@ class LinkedIn(OAuth2Provider):
 
     text_limit = TextLimit(3000, "characters")
     looks = (timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=10))  # nobody says how soon a list is whole
-    formats, fields = FORMATS, FIELDS
+    formats, fields, look = FORMATS, FIELDS, LOOK
     publish_needs = {MEMBER: ("w_member_social",), ORGANIZATION: ("w_organization_social",)}
     comment_needs = {MEMBER: ("w_member_social_feed",), ORGANIZATION: ("w_organization_social_feed",)}
     comment_limit = TextLimit(1250, "characters")  # what LinkedIn's own page takes

@@ -15,14 +15,14 @@ from .. import outside
 from ..errors import ConfigurationWrong, Declined, PlatformError
 from .base import App, Consent, Draft, Located, Profile, Published, Renewal, Replay, TextLimit, TokenSet, Wait
 from .call import Call, refusal
-from .content import IMAGE, VIDEO, Field, Format, ImageRule, PollRule, Problem, Progress, VideoRule
+from .content import IMAGE, VIDEO, Field, Format, ImageRule, Look, PollRule, Problem, Progress, Tally, VideoRule
 from .meta import META_ID, META_SECRET, MetaProvider
 from .oauth2 import split_scopes
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, TOKEN, Parsed, Refusal, redact
 from .threads_media import CAROUSEL, LINK, LIVE_SOMEWHERE, POLL, Workshop
 from .threads_portal import BASIC, CONSEQUENCES, DELETE_POSTS, FEATURES, GUIDE, PLACES, PUBLISH_POSTS, REPLIES, SCOPES
 from .threads_refusals import GONE, NOT_A_TESTER, REFUSALS
-from .threads_text import LONGEST_TOPIC, length, problems
+from .threads_text import LONGEST_TOPIC, MOST_LINKS, length, links, problems
 
 VERSION = "/v1.0"  # the only one there is; token calls have none
 _WEB = ("https://www.threads.com/", "https://threads.com/", "https://www.threads.net/", "https://threads.net/")
@@ -85,12 +85,14 @@ class Threads(MetaProvider):
         Field("reply_control", "Who can reply", "select", (
             ("everyone", "Everyone"), ("followers_only", "Followers"),
             ("accounts_you_follow", "Profiles you follow"), ("mentioned_only", "Only who is mentioned")),
-            help="Empty: as the profile has it."),
+            help="Not set: as the profile has it."),
         Field("location_id", "Place", "text", needs=(PLACES,), most=30, help="The number of a place at Threads."),
         Field("is_spoiler_media", "Hide the media until somebody taps", formats=_WITH_MEDIA),
         Field("spoiler_text", "Hide these words until somebody taps", "text", most=500,
               help="Copy them from the text."),
     )
+    look = Look("common observation: a post's 500 characters in a browser, about 250 on a phone", picture=(0.5, 2),
+                video=(0.5, 2), cards=("text", LINK))
     most_parts = 20  # Threads names no limit
     # The page on replies names no further permission, the overview asks for this one. A chain that breaks after its
     # first part is worse than none, so it is asked for before.
@@ -199,6 +201,10 @@ class Threads(MetaProvider):
     def more_problems(self, draft: Draft, mode: str) -> list[Problem]:
         """Links and choices that Threads would refuse."""
         return list(problems(draft))
+
+    def tallies(self, draft: Draft) -> tuple[Tally, ...]:
+        """Different links."""
+        return (Tally("links", len(links(draft)), MOST_LINKS),) if links(draft) else ()
 
     @contextmanager
     def _workshop(self, app: App, token: str, draft: Draft, progress: Progress, step: str) -> Iterator[Workshop]:

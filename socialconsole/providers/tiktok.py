@@ -52,6 +52,7 @@ from .tiktok_portal import (
     LABELS,
     LEVELS,
     LIST,
+    LOOK,
     OPTIONS,
     PHOTOS_DIRECT,
     PROFILE,
@@ -132,7 +133,7 @@ class TikTok(OAuth2Provider):
     # A publish id answers at once; photos can only be looked for in a list, where they stand after their moderation.
     looks = (timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=15))
     publish_needs = {"": (DIRECT,)}
-    formats, fields = FORMATS, FIELDS
+    formats, fields, look = FORMATS, FIELDS, LOOK
     asks_creator = True
 
     def needs_to_publish(self, mode: str, kind: str = "") -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Vendor pages: developers.tiktok.com/doc/content-sharing-guidelines (what the com
 """
 
 from .base import Feature, Guide, Option, Scope, Step
-from .content import IMAGE, VIDEO, Field, Format, ImageRule, TextLimit, VideoRule
+from .content import IMAGE, VIDEO, YES, Field, Format, ImageRule, Look, TextLimit, VideoRule
 
 BASIC, PROFILE, STATS = "user.info.basic", "user.info.profile", "user.info.stats"
 DIRECT, DRAFTS, LIST = "video.publish", "video.upload", "video.list"
@@ -111,8 +111,9 @@ FIELDS = (
     Field("is_aigc", "Made with AI", formats=_POSTED, help="TikTok labels it as AI-generated."),
     Field("disclosure", "Disclose commercial content", formats=_POSTED,
           help="It promotes yourself, a brand, a product or a service."),
-    Field("your_brand", "Your brand", formats=_POSTED, help="It promotes yourself or your own business."),
-    Field("branded_content", "Branded content", formats=_POSTED,
+    Field("your_brand", "Your brand", formats=_POSTED, only_with=("disclosure", YES),
+          help="It promotes yourself or your own business."),
+    Field("branded_content", "Branded content", formats=_POSTED, only_with=("disclosure", YES),
           help="It promotes another brand or a third party, and cannot be for you alone. By posting, you also agree to "
                f"TikTok's Branded Content Policy: {BRANDED_POLICY}"),
     # `asked`, so that why nothing can be posted directly now stands at the very box that has to be ticked.
@@ -120,4 +121,7 @@ FIELDS = (
           formats=_POSTED, help=f"Music Usage Confirmation: {MUSIC} With branded content also the Branded Content "
                                 f"Policy: {BRANDED_POLICY}"),
 )
+# Photos keep their shape, with empty bars around them.
+LOOK = Look("common observation: one line of a photo post's title, about 90 characters of a caption", fold=90, lines=2,
+            is_below=True, upright=(VIDEO_DIRECT, PHOTOS_DIRECT, VIDEO_INBOX, PHOTOS_INBOX), title="title")
 LABELS = {"your_brand": "Promotional content", "branded_content": "Paid partnership"}

@@ -30,7 +30,7 @@ from .base import (
     Wait,
 )
 from .call import Call, Reply, stated_wait
-from .content import YES, Format, Progress
+from .content import YES, Format, Progress, Tally
 from .matching import happened_at, is_same
 from .oauth2 import OAuth2Provider
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, REVOKE, Answer, Parsed
@@ -43,6 +43,7 @@ from .twitter_portal import (
     FORMATS,
     GUIDES,
     LINK_PRICE,
+    LOOK,
     NORMAL,
     POST_PRICE,
     PREMIUM,
@@ -54,7 +55,38 @@ from .twitter_portal import (
 from .twitter_refusals import ROWS, Gone, parse, without_data
 
 # More than one of these is refused to apps without a contract (docs.x.com/changelog).
+MOST_CASHTAGS = 1
 _CASHTAG = re.compile(r"(?<![\w$])\$[A-Za-z]{1,6}(?:[._][A-Za-z]{1,2})?(?!\w)")
+
+
+# X's own rules look for a host at each point of a word, and take time by the square of their number: a word of two
+# thousand signs keeps them busy for half a minute. No link has that many, so such words are counted sign by sign.
+MOST_POINTS = 30
+MOST_WORK = 20_000  # the squares of all words together, which is less than half a second
+LONGEST_READ = 10_000  # many times what X takes; the signs beyond are only counted, or a book would take minutes
+_WORD = re.compile(r"\S+")
+_POINT = re.compile(r"[^.\s]\.")
+
+
+def _tame(text: str) -> str:
+    """A text as long as this one for X, in which words that would keep its rules busy for long hold no points."""
+    work = 0
+
+    def word(found: re.Match[str]) -> str:
+        nonlocal work
+        points = len(_POINT.findall(found.group()))
+        if points <= MOST_POINTS and work + points**2 <= MOST_WORK:
+            work += points**2
+            return found.group()
+        return found.group().replace(".", ",")
+
+    return _WORD.sub(word, text)
+
+
+def _links_in(text: str) -> list[str]:
+    """The links that X would find in a text."""
+    found: list[str] = _counting().extract_urls(_tame(text))
+    return found
 
 
 @cache
@@ -96,7 +128,7 @@ class Twitter(OAuth2Provider):
     text_limit = TEXT_LIMIT
     publish_needs = {"": ("tweet.write", "tweet.read", "users.read")}
     delete_needs = publish_needs
-    formats, fields = FORMATS, FIELDS
+    formats, fields, look = FORMATS, FIELDS, LOOK
     looks = (timedelta(seconds=10), timedelta(minutes=3))  # X charges for each post that is read
     most_parts = 25  # X names no limit; its own composer stops there
 
@@ -106,13 +138,18 @@ class Twitter(OAuth2Provider):
 
     def more_problems(self, draft: Draft, mode: str) -> list[Problem]:
         """What X refuses to apps like ours. Without X's own counting rules, which workers do not load."""
-        if len(_CASHTAG.findall(draft.text)) > 1:
+        if len(_CASHTAG.findall(draft.text)) > MOST_CASHTAGS:
             return [Problem("text", "X takes one cashtag in a post at most. Leave the others out.")]
         return []
 
+    def tallies(self, draft: Draft) -> tuple[Tally, ...]:
+        """Cashtags."""
+        used = len(_CASHTAG.findall(draft.text))
+        return (Tally("cashtags", used, MOST_CASHTAGS),) if used else ()
+
     def cost(self, draft: Draft) -> str:
         """X takes prepaid credits from the admin for each call."""
-        has_link = bool(draft.link) or bool(draft.text and _counting().extract_urls(draft.text))
+        has_link = bool(draft.link) or bool(draft.text and _links_in(draft.text))
         described = sum(bool(file.alt_text.strip()) for file in draft.files if file.kind in twitter_media.DESCRIBED)
         price = (LINK_PRICE if has_link else POST_PRICE) + described * ALT_TEXT_PRICE
         return f"X charges {dollars(price)} for this post{', since it has a link' if has_link else ''}."
@@ -164,7 +201,8 @@ class Twitter(OAuth2Provider):
 
     def count(self, text: str) -> int:
         """X's weighted length: a link counts 23, an emoji 2, CJK 2 each (docs.x.com, counting characters)."""
-        return int(_counting().parse_tweet(text).weightedLength)  # normalises to NFC first
+        read, rest = text[:LONGEST_READ], text[LONGEST_READ:]
+        return int(_counting().parse_tweet(_tame(read)).weightedLength) + len(rest)  # normalises to NFC first
 
     def prepares(self, draft: Draft) -> bool:
         """Only files go before the post."""
@@ -318,7 +356,7 @@ def _is_ours(post: Mapping[str, Any], draft: Draft, media: set[str]) -> bool:
     texts = [str(text) for text in (note.get("text"), post.get("text")) if text]
     # In a chain X may put the name of the account answered to before the text.
     texts += [text.removeprefix(f"@{draft.username} ") for text in texts if draft.reply_to and draft.username]
-    return any(is_same(text, draft.text, _links(post), _counting().extract_urls) for text in texts)
+    return any(is_same(text, draft.text, _links(post), _links_in) for text in texts)
 
 
 def _inner(post: Mapping[str, Any], name: str) -> Mapping[str, Any]:

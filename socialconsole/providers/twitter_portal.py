@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .base import Feature, Guide, Scope, Step
-from .content import GIF, IMAGE, VIDEO, Field, Format, GifRule, ImageRule, PollRule, TextLimit, VideoRule
+from .content import GIF, IMAGE, VIDEO, Field, Format, GifRule, ImageRule, Look, PollRule, TextLimit, VideoRule
 
 MEDIA_SCOPE = "media.write"
 
@@ -85,6 +85,9 @@ FIELDS = (
     Field("made_with_ai", "Made with AI", help="X labels the pictures or the video as made with AI.", part=None),
     Field("paid_partnership", "Paid partnership", help="X labels the post as advertising.", part=None),
 )
+
+LOOK = Look("common observation: the first 280 characters of a longer post, up to four pictures side by side",
+            fold=TEXT_LIMIT.most, picture=(0.75, 2), video=(0.75, 2), collage=4, collage_ratio=16 / 9, cards=("text",))
 
 # Prices in thousandths of a dollar (docs.x.com/x-api/getting-started/pricing): a link makes the whole post dearer.
 POST_PRICE, LINK_PRICE, ALT_TEXT_PRICE = 15, 200, 5

@@ -42,6 +42,7 @@ from .youtube_portal import (
     FIELDS,
     FORMATS,
     GUIDES,
+    LOOK,
     MANAGE,
     OPTIONS,
     READONLY,
@@ -99,9 +100,10 @@ class YouTube(OAuth2Provider):
     revoke_where = "myaccount.google.com/connections"
 
     text_limit = TEXT_LIMIT
+    judged_by = ("long_uploads",)
     looks = (timedelta(seconds=5), timedelta(minutes=1))  # the session itself is asked, and knows
     publish_needs = {"": (UPLOAD,)}
-    formats, fields = FORMATS, FIELDS
+    formats, fields, look = FORMATS, FIELDS, LOOK
     delete_needs = {"": (MANAGE,)}
 
     # ------------------------------------------------------------ connect

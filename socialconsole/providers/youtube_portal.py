@@ -1,7 +1,7 @@
 """YouTube's facts for Configure and for the composer: Google's portal, scopes, and the choices a video carries."""
 
 from .base import Feature, Guide, Option, Scope, Step
-from .content import IMAGE, VIDEO, YES, Field, Format, TextLimit, VideoRule
+from .content import IMAGE, VIDEO, YES, Field, Format, Look, TextLimit, VideoRule
 
 PREFIX = "https://www.googleapis.com/auth/"
 UPLOAD, READONLY, MANAGE = f"{PREFIX}youtube.upload", f"{PREFIX}youtube.readonly", f"{PREFIX}youtube.force-ssl"
@@ -87,9 +87,11 @@ FIELDS = (
     Field("thumbnail", "Thumbnail", "file", takes=(IMAGE,),
           help="JPEG or PNG up to 50 MB. The channel must be verified at youtube.com/verify."),
     Field("notify_subscribers", "Notify subscribers", "select", ((YES, "Yes"), ("no", "No")), default=YES),
-    Field("publish_at", "YouTube publishes it at", "time",
+    Field("publish_at", "YouTube publishes it at", "time", only_with=("privacy", "private"),
           help="Only for private videos: YouTube itself makes it public then. Usually the console schedules."),
     Field("license", "License", "select", (("youtube", "Standard YouTube license"),
                                            ("creativeCommon", "Creative Commons")), default="youtube"),
     Field("embeddable", "May be embedded elsewhere", "select", ((YES, "Yes"), ("no", "No")), default=YES),
 )
+LOOK = Look("common observation: about 70 characters of a title and 157 of a description in lists and search", fold=157,
+            is_below=True, video=(16 / 9, 16 / 9), upright=("short",), title="title", title_fold=70)

@@ -1,6 +1,7 @@
 """X: Basic with PKCE, single-use refresh tokens, buckets of limits, and looking for a lost post."""
 
 import base64
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -267,6 +268,20 @@ class TestTwitter(ProviderContract):
         ("see example.com", 27), ("e\u0301", 1), ("", 0), ("a" * 281, 281)])
     def test_characters_as_x_counts_them(self, text: str, length: int) -> None:
         assert self.provider.count(text) == length
+
+    @pytest.mark.parametrize("word", ["a.", ".\"", "ä.", "www.", "http://a.", "."])
+    def test_no_text_keeps_the_counting_busy(self, word: str) -> None:
+        texts = [word * (5000 // len(word)), " ".join(word * number for number in range(2, 70))]
+        self.provider.count("loads the rules")
+        begun = time.process_time()
+        lengths = [self.provider.count(text) for text in texts]
+        self.provider.cost(Draft(texts[0], "7", "acme", {}))
+        assert time.process_time() - begun < 4
+        assert lengths[0] > 1000, "it is told that it is too long"
+
+    def test_links_beside_an_endless_word_count_as_links(self) -> None:
+        link = "https://example.com/a/very/long/path/indeed/v1.2.3/file-1.2.tar.gz"
+        assert self.provider.count(f"{link} {'a.' * 100} {link}") == 2 * 23 + 200 + 2
 
     def look(self, mock: responses.RequestsMock, posts: Any, draft: Draft | None = None,
              progress: Progress | None = None) -> Any:
