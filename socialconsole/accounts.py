@@ -1,11 +1,14 @@
 """Reading accounts: what state they are in, what they can do, what happened to them. Decides nothing."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property, lru_cache
 
 from flask import abort
-from sqlalchemy import select
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.orm import joinedload
 
 from . import audit
 from .extensions import db
@@ -17,11 +20,12 @@ from .models import (
     Account,
     AuditEvent,
     Delivery,
+    Grant,
+    PlatformApp,
     Post,
     User,
     Workspace,
 )
-from .outside import now as present
 from .providers import provider as provider_of
 from .providers.base import Renewal, Scope, TokenSet
 from .providers.oauth2 import connectable
@@ -30,6 +34,7 @@ from .times import span
 EXPIRING_WITHIN = timedelta(days=14)
 DATA_ACCESS = ("data_access_expires_at", "token_data_access_expires_at")  # in a profile's meta, seconds since 1970
 
+NEEDS_PERSON = ("token_expired", "limited", "expiring")  # the status words that call for one
 GRANTED_WORD, MISSING_WORD, UNKNOWN_WORD = "granted", "missing", "unknown"
 
 
@@ -62,9 +67,90 @@ class ScopeAnswer:
     answer: str  # granted, missing, unknown
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What decides the status of an account, without its tokens and texts: a thousand of them are read in one go."""
+
+    id: str
+    platform: str
+    kind: str
+    display_name: str
+    username: str
+    state: str
+    quiet_until: datetime | None
+    has_own_token: bool
+    has_grant: bool
+    mode: str = ""
+    scopes: str = "null"  # JSON: a list, or null where the platform did not tell
+    can_refresh: bool = False
+    access_ends: datetime | None = None
+    refresh_ends: datetime | None = None
+    is_app_on: bool = False
+    app_quiet_until: datetime | None = None
+
+    @property
+    def renews_itself(self) -> bool:
+        """Whether the console can keep the account alive without its person."""
+        return self.has_grant and (self.has_own_token or self.access_ends is None
+                                   or _can_renew(self.platform, self.can_refresh))
+
+    @cached_property
+    def ends(self) -> datetime | None:
+        """When access ends unless someone acts; None where it does not end."""
+        if not self.has_grant or self.has_own_token:
+            return None
+        return self.refresh_ends if self.renews_itself else self.access_ends
+
+    @cached_property
+    def missing_to_publish(self) -> tuple[str, ...]:
+        """The scopes without which it cannot publish at all."""
+        return _missing_to_publish(self.platform, self.mode, self.kind, self.scopes) if self.has_grant else ()
+
+    def word(self, now: datetime) -> str:
+        """The status word."""
+        if self.state != ACTIVE:
+            return self.state
+        if self.missing_to_publish:
+            return "limited"
+        return "expiring" if self.ends is not None and self.ends - now <= EXPIRING_WITHIN else "active"
+
+
+@lru_cache(maxsize=64)
+def _can_renew(platform: str, can_refresh: bool) -> bool:
+    return connectable(platform).renewal_of(TokenSet("-", "-" if can_refresh else None)) is not Renewal.NONE
+
+
+def outline(found: Account) -> Outline:
+    """What decides the status of one account."""
+    grant = found.grant
+    own = found.own_token_sealed is not None
+    plain = (found.id, found.platform, found.kind, found.display_name, found.username, found.state, found.quiet_until,
+             own)
+    if grant is None:
+        return Outline(*plain, False)
+    return Outline(*plain, True, grant.app.mode, json.dumps(grant.scopes_granted), grant.refresh_sealed is not None,
+                   grant.access_expires_at, grant.refresh_expires_at, grant.app.is_on, grant.app.quiet_until)
+
+
+def outlines(workspace: Workspace) -> list[Outline]:
+    """All accounts of a workspace by platform and name, each as far as its status needs it. One query."""
+    rows = db.session.execute(
+        select(Account.id, Account.platform, Account.kind, Account.display_name, Account.username, Account.state,
+               Account.quiet_until, Account.own_token_sealed.is_not(None), Grant.id.is_not(None),
+               func.coalesce(PlatformApp.mode, ""), func.coalesce(cast(Grant.scopes_granted, Text), "null"),
+               Grant.refresh_sealed.is_not(None),
+               Grant.access_expires_at, Grant.refresh_expires_at, func.coalesce(PlatformApp.is_on, False),
+               PlatformApp.quiet_until)
+        .outerjoin(Grant, Account.grant_id == Grant.id).outerjoin(PlatformApp, Grant.app_id == PlatformApp.id)
+        .where(Account.workspace_id == workspace.id)
+        .order_by(Account.platform, Account.display_name, Account.id))
+    return [Outline(*row) for row in rows]
+
+
 def accounts(workspace: Workspace, *, connected: bool | None = None) -> list[Account]:
     """The accounts of a workspace, those that need a person first. `connected=False`: history only."""
-    query = select(Account).where(Account.workspace_id == workspace.id)
+    query = select(Account).where(Account.workspace_id == workspace.id).options(
+        joinedload(Account.grant).joinedload(Grant.app))
     if connected is not None:
         query = query.where((Account.state != DISCONNECTED) if connected else (Account.state == DISCONNECTED))
     found = db.session.scalars(query.order_by(Account.platform, Account.display_name, Account.id)).all()
@@ -80,11 +166,17 @@ def account(workspace: Workspace, account_id: str) -> Account:
     return found
 
 
-def needs_person(workspace: Workspace, now: datetime | None = None) -> list[Account]:
-    """The accounts that only a person can mend."""
-    moment = now or present()
-    return [found for found in accounts(workspace, connected=True)
-            if status(found, moment).word in ("token_expired", "limited", "expiring")]
+def some(workspace: Workspace, ids: Sequence[str]) -> list[Account]:
+    """These accounts of a workspace, in the order of the ids; those that are not there are left out."""
+    found = {one.id: one for one in db.session.scalars(
+        select(Account).where(Account.workspace_id == workspace.id, Account.id.in_(ids)).options(
+            joinedload(Account.grant).joinedload(Grant.app)))}
+    return [found[one] for one in ids if one in found]
+
+
+def needs_count(lines: Sequence[Outline], now: datetime) -> int:
+    """How many of these accounts only a person can mend."""
+    return sum(one.word(now) in NEEDS_PERSON for one in lines)
 
 
 def wanted_scopes(found: Account) -> tuple[Scope, ...]:
@@ -118,12 +210,14 @@ def missing_of(needed: Sequence[str], granted: Sequence[str] | None) -> tuple[st
 
 def missing_to_publish(found: Account) -> tuple[str, ...]:
     """The scopes without which an account cannot publish at all."""
-    grant = found.grant
-    if grant is None:
-        return ()
-    provider, mode = provider_of(found.platform), grant.app.mode
-    lacking = missing_of(provider.needs_to_publish(mode, found.kind), grant.scopes_granted)
-    formats = [missing_of(one.needs, grant.scopes_granted) for one in provider.formats_of(mode, found.kind)]
+    return outline(found).missing_to_publish
+
+
+@lru_cache(maxsize=1024)
+def _missing_to_publish(platform: str, mode: str, kind: str, scopes: str) -> tuple[str, ...]:
+    granted, provider = json.loads(scopes), provider_of(platform)
+    lacking = missing_of(provider.needs_to_publish(mode, kind), granted)
+    formats = [missing_of(one.needs, granted) for one in provider.formats_of(mode, kind)]
     return lacking or (formats[0] if formats and all(formats) else ())
 
 
@@ -146,22 +240,12 @@ def abilities(found: Account) -> list[Ability]:
 
 def renews_itself(found: Account) -> bool:
     """Whether the console can keep the account alive without its person."""
-    grant = found.grant
-    if grant is None:
-        return False
-    if found.own_token_sealed is not None or grant.access_expires_at is None:
-        return True
-    held = TokenSet("-", "-" if grant.refresh_sealed else None)
-    return connectable(found.platform).renewal_of(held) is not Renewal.NONE
+    return outline(found).renews_itself
 
 
 def token_ends(found: Account) -> datetime | None:
     """When access ends unless someone acts; None where it does not end."""
-    if found.grant is None or found.own_token_sealed is not None:
-        return None
-    if renews_itself(found):
-        return found.grant.refresh_expires_at
-    return found.grant.access_expires_at
+    return outline(found).ends
 
 
 def next_renewal(found: Account) -> datetime | None:
@@ -172,19 +256,20 @@ def next_renewal(found: Account) -> datetime | None:
 
 def status(found: Account, now: datetime) -> Status:
     """The one status of an account, as shown everywhere."""
-    if found.state == DISCONNECTED:
+    seen = outline(found)
+    word = seen.word(now)
+    if word == DISCONNECTED:
         return Status("disconnected", "Disconnected", found.revoked_note)
-    if found.state == TOKEN_EXPIRED:
+    if word == TOKEN_EXPIRED:
         return Status("token_expired", "Reconnect needed", found.reason_text)
-    if found.state == PAUSED:
+    if word == PAUSED:
         return Status("paused", "Paused", f"Paused by {found.state_by}. Nothing is published, the connection is kept "
                                           "alive.")
-    lacking = next((ability for ability in abilities(found) if ability.slug == "publish" and not ability.on), None)
-    if lacking:
-        names = ", ".join(lacking.missing)
+    if word == "limited":
+        names = ", ".join(seen.missing_to_publish)
         return Status("limited", "Limited", f"Can’t publish: {names} was not granted. Reconnect asks for it again.")
-    ends = token_ends(found)
-    if ends is not None and ends - now <= EXPIRING_WITHIN:
+    ends = seen.ends
+    if word == "expiring" and ends is not None:
         name = provider_of(found.platform).name
         return Status("expiring", f"Expires in {span(ends - now)}",
                       f"{name} lets the console renew only with you. Reconnect before then and nothing stops.", ends)

@@ -60,6 +60,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("WORKERS", "2", "How many processes publish posts and renew tokens."),
     Setting("MEDIA_FOLDER", "", "The folder for uploaded pictures and videos. Empty: `media` in the instance folder."),
     Setting("MEDIA_MAX_BYTES", "2147483648", "How many bytes one upload may have."),
+    Setting("MEDIA_WORKSPACE_BYTES", "21474836480", "How many bytes of files one workspace may keep, unless it was "
+            "given a limit of its own."),
     Setting("MEDIA_S3_URL", "", "A bucket of an S3-compatible store for uploaded files, as "
             "`https://host/bucket/prefix`; web and workers on several machines need it. The bucket, or the prefix, has "
             "to be this console's alone. Empty: the media folder."),
@@ -73,6 +75,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("RETENTION", " ".join(f"{name}={days}" for name, days in RETENTION_DAYS.items()),
             "How many days finished things are kept; 0: for ever. What is not named keeps its default. The page "
             "*Health* says what each name covers."),
+    Setting("MAIL_URL", "", "The mail server for invitations and new passwords: `smtp://user:password@host:587` (turns "
+            "to TLS by STARTTLS), `smtps://user:password@host:465`, or `smtp://host:25?tls=off` without encryption, "
+            "which this machine's own needs no word for. Empty: links are copied by hand.", secret=True),
+    Setting("MAIL_FROM", "", "The sender of those mails, such as `Social Console <console@example.org>`."),
     Setting("METRICS_TOKEN", "", "Opens `/metrics` to whoever sends `Authorization: Bearer` with it; at least 20 "
             "characters. Empty: only this machine may ask, and only if `TRUSTED_PROXIES` is 0.", secret=True),
     Setting("LOG_FORMAT", "text", "`text` or `json`, one line per event."),
@@ -100,6 +106,7 @@ class Config:
     workers: int
     media_folder: Path
     media_max_bytes: int
+    media_workspace_bytes: int
     media_s3_url: str
     media_s3_access_key: str = field(repr=False)
     media_s3_secret_key: str = field(repr=False)
@@ -107,6 +114,8 @@ class Config:
     media_cache_bytes: int
     private_networks: tuple[str, ...]
     retention_days: dict[str, int]
+    mail_url: str = field(repr=False)
+    mail_from: str
     metrics_token: str = field(repr=False)
     log_format: str
     source: dict[str, str]
@@ -191,6 +200,8 @@ def _build(values: dict[str, str], source: dict[str, str], instance: Path, probl
         workers=checks.number("WORKERS", values["WORKERS"], 1, 64, problems),
         media_folder=instance / Path(values["MEDIA_FOLDER"] or MEDIA_FOLDER).expanduser(),
         media_max_bytes=checks.number("MEDIA_MAX_BYTES", values["MEDIA_MAX_BYTES"], 1024**2, 1024**4, problems),
+        media_workspace_bytes=checks.number("MEDIA_WORKSPACE_BYTES", values["MEDIA_WORKSPACE_BYTES"], 1024**2, 1024**5,
+                                            problems),
         media_s3_url=values["MEDIA_S3_URL"].rstrip("/"), media_s3_access_key=values["MEDIA_S3_ACCESS_KEY"],
         media_s3_secret_key=values["MEDIA_S3_SECRET_KEY"], media_s3_region=values["MEDIA_S3_REGION"],
         media_cache_bytes=checks.number("MEDIA_CACHE_BYTES", values["MEDIA_CACHE_BYTES"], 64 * 1024**2, 1024**5,
@@ -198,6 +209,7 @@ def _build(values: dict[str, str], source: dict[str, str], instance: Path, probl
         private_networks=checks.networks(
             "ALLOWED_PRIVATE_NETWORKS", values["ALLOWED_PRIVATE_NETWORKS"], problems),
         retention_days=checks.days("RETENTION", values["RETENTION"], RETENTION_DAYS, problems),
+        mail_url=values["MAIL_URL"], mail_from=values["MAIL_FROM"],
         metrics_token=values["METRICS_TOKEN"],
         log_format=checks.one_of("LOG_FORMAT", values["LOG_FORMAT"], ("text", "json"), problems),
         source=source, problems=problems, warnings=warnings,
@@ -208,6 +220,7 @@ def _build(values: dict[str, str], source: dict[str, str], instance: Path, probl
     checks.s3({name: values[name] for name in checks.S3_SET}, source, problems, warnings)
     checks.database_url(database, problems)
     checks.redis_url(values["REDIS_URL"], problems)
+    checks.mail(values["MAIL_URL"], values["MAIL_FROM"], problems, warnings)
     checks.metrics_token(values["METRICS_TOKEN"], problems)
     checks.ports(config.sandbox, (bind_host, bind_port), (sandbox_host, sandbox_port), problems)
     checks.reachable(_split(public), bind_port, source["BIND"] != "default", problems, warnings)

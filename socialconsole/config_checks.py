@@ -21,6 +21,7 @@ MOST_DAYS = 10_000
 TOKEN_KEY_LENGTH = 64
 S3_SET = ("MEDIA_S3_URL", "MEDIA_S3_ACCESS_KEY", "MEDIA_S3_SECRET_KEY")
 MOST_TOKEN_KEYS = 8
+MAIL_SENDER = re.compile(r"[^@\s<>]{1,64}@[A-Za-z0-9.-]{1,189}|[^<>@]+<[^@\s<>]{1,64}@[A-Za-z0-9.-]{1,189}>")
 MAKE_KEY = "Make one with: python3 -c \"import secrets; print(secrets.token_hex(32))\""
 PLACEHOLDER_WORDS = re.compile(
     r"(change|replace|insert)[-_ ]?me|placeholder|example|your[-_ ]|secret[-_ ]?key|password|default", re.I)
@@ -249,6 +250,44 @@ def metrics_token(value: str, problems: list[str]) -> None:
     elif re.search(r"[^!-~]", value):
         problems.append("METRICS_TOKEN has a space or a character that no header may carry. Use letters, digits and "
                         "signs of ASCII.")
+
+
+# ---------------------------------------------------------------- mail
+
+
+def mail(url: str, sender: str, problems: list[str], warnings: list[str]) -> None:
+    """Both or none: a server to hand mails to, and an address that they come from. Never repeats a password."""
+    if url:
+        _mail_server(url, problems, warnings)
+    if sender and not MAIL_SENDER.fullmatch(sender):
+        problems.append(f"MAIL_FROM is “{sender}”, which is no sender of mails. Write it like "
+                        "Social Console <console@example.org>.")
+    if url and not sender:
+        problems.append("MAIL_URL is set and MAIL_FROM is not, so mails would come from nobody. Set MAIL_FROM to an "
+                        "address of yours, such as console@example.org.")
+    if sender and not url:
+        warnings.append("MAIL_FROM is set and MAIL_URL is not, so no mail is sent.")
+
+
+def _mail_server(url: str, problems: list[str], warnings: list[str]) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.scheme not in ("smtp", "smtps") or parts.path.strip("/") or parts.fragment:
+        problems.append("MAIL_URL cannot be used. Write it like smtp://user:password@host:587 or "
+                        "smtps://user:password@host:465. Signs such as @ : / in a password are written as %40 %3A %2F.")
+        return
+    if parts.query not in ("", "tls=off") or (parts.query and parts.scheme == "smtps"):
+        problems.append("MAIL_URL ends with a query that means nothing. The only one is ?tls=off, with smtp://.")
+    if bool(parts.username) != bool(parts.password):
+        problems.append("MAIL_URL has a user name without a password, or a password without a user name. Give both, or "
+                        "neither.")
+    if parts.query and not is_loopback(parts.hostname or ""):
+        warnings.append("MAIL_URL says tls=off, so mails with links to join and to reset passwords travel unencrypted"
+                        f"{', and so does the password of the mail server' if parts.password else ''}. Leave it out "
+                        "unless the network is yours.")
 
 
 # ---------------------------------------------------------------- a store for files

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from flask import abort, current_app
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from . import accounts, audit, deliveries, outside, platform_apps, tokens
+from . import accounts, audit, deliveries, outside, platform_apps, tokens, workspaces
 from .accounts import actor
 from .database import alone, lock, release, took, writing
 from .disconnections import others_living_by, revoke
@@ -57,6 +57,10 @@ CHANGED_MEANWHILE = "The settings of this platform were changed meanwhile. Conne
 
 class NotOffered(Exception):
     """This platform cannot be connected now; the message says why."""
+
+
+class OverLimit(NotOffered):
+    """More accounts than the workspace may have; the message says how many there are, and who can change that."""
 
 
 class UnknownApp(Exception):
@@ -159,9 +163,14 @@ def offered_again(account: Account) -> PlatformApp:
 
 def begin(app: PlatformApp, workspace: Workspace, user: User, login: Login, browser: str, *,
           account: Account | None = None) -> str:
-    """Write a ConnectionAttempt and return the address where the person gives consent. Raises NotOffered."""
+    """Write a ConnectionAttempt and return the address where the person gives consent. Raises NotOffered.
+
+    OverLimit, which is one, where the workspace has as many accounts as it may. To reconnect one needs no room.
+    """
     if not platform_apps.is_open_to(app, workspace.id):
         raise _not_offered(PROVIDERS[app.platform])
+    if account is None or account.state == DISCONNECTED:
+        _need_room(workspace, 1)
     provider, facts, now = connectable(app.platform), platform_apps.facts(app), present()
     state = outside.secret()
     verifier = outside.secret(48) if provider.wants_pkce(facts) else None
@@ -176,6 +185,19 @@ def begin(app: PlatformApp, workspace: Workspace, user: User, login: Login, brow
             attempt.verifier_sealed = _vault().seal(verifier, *_where(attempt, "verifier"))
         session.add(attempt)
     return provider.authorization_url(facts, state, verifier, again=again)
+
+
+def _need_room(workspace: Workspace, more: int) -> None:
+    """Raise OverLimit where a workspace may not have so many accounts more."""
+    room = workspaces.room(workspace)
+    if room.left is None or more <= room.left:
+        return
+    if room.is_full:
+        said = f"{room.sentence}, so no further one can be. Disconnect one that is not needed"
+    else:
+        said = (f"{room.sentence}, so {room.left} more can be, and you chose {more}. Choose fewer, "
+                "disconnect one that is not needed")
+    raise OverLimit(f"{said}, or ask a platform admin to raise the limit under Admin → Workspaces.")
 
 
 def _why_again(app: PlatformApp, workspace: Workspace, account: Account | None, now: datetime) -> str:
@@ -413,7 +435,8 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
 
     `may_add=False`: the person may only reconnect, so the account that was to be reconnected is all that is taken.
     Confirming twice returns the same accounts. Raises NotOffered if the consent is gone or nothing fit was chosen,
-    AnotherProfile if a reconnect came back with another profile and `as_new` was not said.
+    OverLimit if those that are new are more than the workspace has room for (then nothing is stored), AnotherProfile
+    if a reconnect came back with another profile and `as_new` was not said.
     """
     if found.state == FINISHED:
         return [account for account in (db.session.get(Account, one) for one in found.result_ids) if account]
@@ -431,6 +454,7 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
     now = present()
     with writing() as session:
         alone("connect", found.workspace_id)  # two confirmations at once would both make the grant and the accounts
+        lock(found.workspace)  # and its limit stays as it is until they are counted
         lock(found.app)
         is_mine = took(
             update(ConnectionAttempt).where(ConnectionAttempt.id == found.id, ConnectionAttempt.state == GRANTED)
@@ -440,12 +464,22 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
             return [account for account in (session.get(Account, one) for one in found.result_ids) if account]
         if not _is_as_it_was(found):
             raise NotOffered(CHANGED_MEANWHILE)
+        _need_room(found.workspace, _new_ones(found, picked))
         grant = _save_grant(found, consent, now)
         saved = [_save_account(found, grant, profile, user, now) for profile in picked]
         found.result_ids = [account.id for account in saved]
         _recheck_siblings(grant, now)
         platform_apps.clear_flag(found.app_id)
     return saved
+
+
+def _new_ones(found: ConnectionAttempt, picked: Sequence[Profile]) -> int:
+    """How many of the profiles are not connected at present."""
+    ids = {profile.platform_user_id for profile in picked}
+    known = db.session.scalar(select(func.count()).select_from(Account).where(
+        Account.workspace_id == found.workspace_id, Account.platform == found.platform, Account.state != DISCONNECTED,
+        Account.platform_user_id.in_(ids))) or 0
+    return len(ids) - known
 
 
 def _save_grant(found: ConnectionAttempt, consent: Consent, now: datetime) -> Grant:

@@ -21,6 +21,9 @@ SEEN_EVERY = timedelta(minutes=1)
 WINDOW = timedelta(minutes=15)
 FAILURES_PER_EMAIL = 10
 FAILURES_PER_ADDRESS = 30
+WRONG_LINKS = 30  # from one network address within WINDOW
+RESETS_PER_EMAIL = 3  # links for a new password that are asked for, within WINDOW
+RESETS_PER_ADDRESS = 20
 
 
 class Refused(Exception):
@@ -30,10 +33,10 @@ class Refused(Exception):
 class TooMany(Refused):
     """Too many failures; `wait` says for how long nothing is even checked."""
 
-    def __init__(self, wait: timedelta) -> None:
+    def __init__(self, wait: timedelta, tried: str = "failed attempts to sign in") -> None:
         minutes = max(1, -(-round(wait.total_seconds()) // 60))
         super().__init__(
-            "There were too many failed attempts to sign in, so the console pauses. "
+            f"There were too many {tried}, so the console pauses. "
             f"Try again in {minutes} {'minute' if minutes == 1 else 'minutes'}.")
         self.wait = wait
 
@@ -103,6 +106,44 @@ def _reserve_try(email: str, address: str, now: datetime) -> list[str]:
         return [one.id for one in tries]
 
 
+def refuse_guesser(address: str, now: datetime) -> None:
+    """Raise TooMany where too many links that lead nowhere were opened from this network address lately."""
+    count, first = _failures(_about_links(address), now)
+    if count >= WRONG_LINKS:
+        raise TooMany(first + WINDOW - now, "links that lead nowhere, opened from your network address")
+
+
+def note_guess(address: str, now: datetime) -> None:
+    """A link that leads nowhere was opened from this network address."""
+    with writing() as session:
+        session.add(SignInFailure(about=_about_links(address), at=now))
+
+
+def count_reset(email: str, address: str, now: datetime) -> None:
+    """Somebody asks for a link to choose a new password. Raises TooMany, alike for known and unknown e-mails."""
+    limits = (("r" + _about_email(email), RESETS_PER_EMAIL), ("r" + _about_address(address), RESETS_PER_ADDRESS))
+    with writing() as session:
+        alone("reset")
+        for about, most in limits:
+            count, first = _failures(about, now)
+            if count >= most:
+                raise TooMany(first + WINDOW - now, "requests for a new password")
+        session.add_all(SignInFailure(about=about, at=now) for about, _ in limits)
+
+
+def _failures(about: str, now: datetime) -> tuple[int, datetime]:
+    """How many of these there were within the window, and the first of them."""
+    counted = select(func.count(), func.min(SignInFailure.at)).where(
+        SignInFailure.about == about, SignInFailure.at > now - WINDOW)
+    count, first = db.session.execute(counted).one()
+    return count, first or now
+
+
+def _about_links(address: str) -> str:
+    """Counted on their own: a foreign page that opens such links in somebody's browser must not bar signing in."""
+    return "l:" + digest(address)
+
+
 def _forget_tries(email: str, try_ids: list[str]) -> None:
     """The password was right: the person's failures count no more, the address keeps its earlier ones."""
     db.session.execute(delete(SignInFailure).where(
@@ -136,6 +177,34 @@ def end(login: Login, now: datetime) -> None:
     """Sign this browser out."""
     with writing():
         login.ended_at = now
+
+
+def living(user: User, now: datetime) -> list[Login]:
+    """The browsers in which a person is signed in, the one seen last first."""
+    return list(db.session.scalars(
+        select(Login).where(Login.user_id == user.id, Login.ended_at.is_(None), Login.expires_at > now,
+                            Login.seen_at > now - IDLE_END)
+        .order_by(Login.seen_at.desc(), Login.id.desc())))
+
+
+def end_one(user: User, login_id: str, now: datetime) -> bool:
+    """End one of a person's logins; False if it is none of theirs or has ended already."""
+    with writing():
+        mine = took(update(Login).where(Login.id == login_id, Login.user_id == user.id, Login.ended_at.is_(None))
+                    .values(ended_at=now))
+        if mine:
+            audit.record("person.login_ended", "user", user.id, "Signed another browser out", name=user.shown)
+        return mine
+
+
+def end_all_others(user: User, keep: Login, now: datetime) -> int:
+    """End all logins of a person but one; returns how many that were."""
+    with writing():
+        number = sum(one.id != keep.id for one in living(user, now))
+        end_others(user, keep, now)
+        if number:
+            audit.record("person.login_ended", "user", user.id, "Signed all other browsers out", name=user.shown)
+    return number
 
 
 def end_others(user: User, keep: Login | None, now: datetime) -> None:

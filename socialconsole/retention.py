@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, delete, exists, or_, select
 from ulid import ULID
 
-from . import logins, media, outside, tallies
+from . import logins, media, outside, tallies, uploads
 from .config import Config
 from .database import writing
 from .extensions import db
@@ -33,6 +33,7 @@ from .models import (
     DeliveryEvent,
     Grant,
     Installation,
+    Invitation,
     Login,
     MediaLink,
     OneTimeLink,
@@ -71,10 +72,11 @@ class Cleaned:
 
 
 def _logins(before: datetime) -> Pieces:
-    """Logins that ended or idled out, sign-ins that failed, one-time links that were used or ran out."""
+    """Logins that ended or idled out, sign-ins that failed, links and invitations that were used or ran out."""
     over = or_(Login.expires_at < before, Login.ended_at < before, Login.seen_at < before - logins.IDLE_END)
     yield from _rows(Login, Login.id, over)
     yield from _rows(SignInFailure, SignInFailure.id, SignInFailure.at < max(before, _now() - FAILURES_KEPT))
+    yield from _rows(Invitation, Invitation.id, or_(Invitation.expires_at < before, Invitation.ended_at < before))
     yield from _rows(OneTimeLink, OneTimeLink.id, or_(OneTimeLink.expires_at < before, OneTimeLink.used_at < before))
 
 
@@ -124,8 +126,8 @@ def _audit(before: datetime) -> Pieces:
 
 
 RULES = (
-    Rule("logins", "Logins that ended, failed sign-ins (after a day at most), one-time links that were used or ran out",
-         _logins),
+    Rule("logins", "Logins that ended, failed sign-ins (after a day at most), one-time links and invitations that were "
+         "used or ran out", _logins),
     Rule("attempts", "Connections of profiles that were finished, declined, failed or ran out of time", _attempts),
     Rule("delivery_log", "The steps of posts that are over; the post and its outcome stay", _delivery_log),
     Rule("grants", "Ended permissions that no profile uses", _grants),
@@ -133,7 +135,8 @@ RULES = (
     Rule("tallies", "Counts by five minutes, from which the charts are drawn; their sums stay", _tallies),
     Rule("audit", "Activity: who did what, when and from where", _audit),
 )
-FILE_WORDS = "Files that no post has used for a day, and the addresses under which platforms fetched files"
+FILE_WORDS = ("Files that no post has used for a day and nobody keeps in the library, uploads that were given up, and "
+              "the addresses under which platforms fetched files")
 
 
 # ---------------------------------------------------------------- a run
@@ -187,6 +190,7 @@ def _run(name: str, pieces: Pieces) -> int:
 def _files(now: datetime) -> Pieces:
     yield from _rows(MediaLink, MediaLink.token_hash, exists().where(
         Delivery.id == MediaLink.delivery_id, Delivery.state.in_(FINAL)))
+    yield uploads.tidy(now)
     yield media.tidy(now)
 
 
