@@ -17,7 +17,20 @@ from datetime import datetime
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import connections, heartbeat, logs, outside, profile_sync, publishing, retention, spool, tallies, tokens
+from . import (
+    connections,
+    heartbeat,
+    logs,
+    outside,
+    profile_sync,
+    publishing,
+    retention,
+    spool,
+    tallies,
+    thumbnails,
+    tokens,
+    uploads,
+)
 from .extensions import db
 from .together import Committer
 
@@ -84,6 +97,12 @@ def tidy(ids: list[str]) -> None:
     """Clear away these attempts that nobody finished."""
     for one in ids:
         _serve(connections.tidy, one)
+
+
+def prepare(ids: list[str]) -> None:
+    """Measure these uploads that are whole, and make the thumbnails of these files."""
+    for one in ids:
+        _serve(uploads.finish if one.startswith("upl_") else thumbnails.make, one)
 
 
 def clean(what: list[str]) -> None:

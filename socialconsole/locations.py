@@ -5,9 +5,10 @@ that can hold a place are cleaned or left out, everything else is copied as it i
 """
 
 import contextlib
+import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,12 +19,18 @@ from .containers import Box, CutOff, Steps, TooManyParts, boxes, inside
 GPS = 0x8825
 XMP = b"http://ns.adobe.com/xap/1.0/"
 PIECE = 1024 * 1024
+DEEPEST = 8  # boxes in boxes
 LARGEST_PART = 32 * 1024 * 1024  # of a picture's metadata
 _EXIF = b"Exif\0\0"
 _DROPPED_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type exif", b"Raw profile type APP1", b"Raw profile type xmp",
                   b"Raw profile type iptc")
-_APPLE = b"com.apple.quicktime.location."
-_PLACES = (b"\xa9xyz", b"loci")  # boxes with a place, of Apple and of 3GPP
+_PICTURES = b"MPF\0"  # a list of further pictures after the end of the first
+# In coded data a marker is an FF that is neither stuffed with 00 nor one of those that only count restarts.
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_END = 0xD9
+_KEYS = (b"location", b"gps")  # what the names of values with a place hold, whoever wrote them
+_PLACES = (b"\xa9xyz", b"loci", b"XMP_")  # boxes with a place, of Apple, of 3GPP, of Adobe
+_XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 
 def cleaned(path: Path, type: str, target: Path) -> bool:
@@ -63,22 +70,47 @@ def _rest(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def _jpeg(stream: BinaryIO, changed: list[bool]) -> Iterator[bytes]:
-    """Segments up to the picture itself, then the rest as it is. https://www.w3.org/Graphics/JPEG/itu-t81.pdf"""
+    """Segments and coded data up to the end of the picture. https://www.w3.org/Graphics/JPEG/itu-t81.pdf
+
+    What follows that end goes: further pictures and films that phones put there, each with a place of its own.
+    """
     yield stream.read(2)
     while len(mark := stream.read(2)) == 2:
         if mark == b"\xff\xff":  # a filling byte
             stream.seek(-1, 1)
             continue
-        if mark[0] != 0xFF or mark[1] in (0xD8, 0xD9, 0xDA) or mark[1] in range(0xD0, 0xD8):
+        if mark[0] != 0xFF or mark[1] == 0xD8 or mark[1] in range(0xD0, 0xD8):
             yield mark
-            break
+            yield from _rest(stream)  # not a picture as we know it: it stays as it is
+            return
+        if mark[1] == _END:
+            yield mark
+            changed[0] = changed[0] or bool(stream.read(1))
+            return
         length = stream.read(2)
         plain = stream.read(max(0, int.from_bytes(length, "big") - 2))
         kept = _segment(mark[1], plain)
         changed[0] = changed[0] or kept != plain
         if kept is not None:
             yield mark + (len(kept) + 2).to_bytes(2, "big") + kept
-    yield from _rest(stream)
+        if mark[1] == 0xDA:
+            yield from _coded(stream)
+
+
+def _coded(stream: BinaryIO) -> Iterator[bytes]:
+    """The coded data of one scan; the stream stands at the next marker afterwards, or at its end."""
+    left = b""
+    while piece := stream.read(PIECE):
+        data = left + piece
+        if found := _MARKER.search(data):
+            yield data[: found.end() - 2]
+            stream.seek(found.end() - 2 - len(data), 1)
+            return
+        # A marker may begin with the last bytes of this piece.
+        cut = len(data.rstrip(b"\xff"))
+        yield data[:cut]
+        left = data[cut:]
+    yield left
 
 
 def _segment(kind: int, plain: bytes) -> bytes | None:
@@ -88,6 +120,8 @@ def _segment(kind: int, plain: bytes) -> bytes | None:
     if kind == 0xE1 and plain.startswith(b"http://ns.adobe.com/xmp/"):
         return None
     if kind == 0xED:  # where photo agencies write the town
+        return None
+    if kind == 0xE2 and plain.startswith(_PICTURES):
         return None
     if kind == 0xE1 and plain.startswith(_EXIF):
         found = _exif(plain)
@@ -185,17 +219,31 @@ def _movie(stream: BinaryIO, changed: list[bool]) -> Iterator[bytes]:
 
 
 def _places(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Where to write what: places as empty space."""
+    """Where to write what: places as empty space. Of each kind of box there may be several."""
     size, steps = stream.seek(0, 2), Steps()
-    movie = next((box for box in boxes(stream, 0, size, steps) if box.kind == b"moov"), None)
-    for parent in [movie, *_tracks(stream, movie, steps)] if movie else []:
-        with _harmless():
-            told = inside(stream, parent, steps, b"udta")
-            for box in boxes(stream, told.first, told.last, steps) if told else ():
-                if box.kind in _PLACES:
-                    yield from _blank(box)
-        with _harmless():
-            yield from _apple(stream, inside(stream, parent, steps, b"meta"), steps)
+    outermost: list[Box] = []
+    with _harmless():  # stray bytes at the very end
+        for box in boxes(stream, 0, size, steps):
+            outermost.append(box)  # noqa: PERF402 - those before a broken one count
+    yield from _told(stream, outermost, steps)
+    for movie in [box for box in outermost if box.kind == b"moov"]:
+        for parent in (movie, *_tracks(stream, movie, steps)):
+            yield from _told(stream, boxes(stream, parent.first, parent.last, steps), steps)
+
+
+def _told(stream: BinaryIO, found: Iterable[Box], steps: Steps, depth: int = 0) -> Iterator[tuple[int, bytes]]:
+    """The places in boxes with which a file, a film or a track tells about itself."""
+    if depth > DEEPEST:
+        raise TooManyParts("its parts lie too deep in one another")
+    with _harmless():
+        for box in found:
+            if box.kind in _PLACES or (box.kind == b"uuid" and _first(stream, box, 16) == _XMP_BOX):
+                yield from _blank(box)
+            elif box.kind == b"udta":
+                yield from _told(stream, boxes(stream, box.first, box.last, steps), steps, depth + 1)
+            elif box.kind == b"meta":
+                with _harmless():
+                    yield from _listed(stream, box, steps)
 
 
 @contextlib.contextmanager
@@ -218,33 +266,35 @@ def _blank(box: Box) -> Iterator[tuple[int, bytes]]:
         yield box.first - 4, b"free" + b"\0" * (box.last - box.first)
 
 
-def _apple(stream: BinaryIO, meta: Box | None, steps: Steps) -> Iterator[tuple[int, bytes]]:
-    """Apple's keys and their values lie in two lists; a value's kind is the number of its key.
+def _listed(stream: BinaryIO, meta: Box, steps: Steps) -> Iterator[tuple[int, bytes]]:
+    """Keys and their values lie in two lists; a value's kind is the number of its key, or the name of a place.
 
     https://developer.apple.com/documentation/quicktime-file-format/metadata_item_keys_atom
     """
-    if meta is None:
-        return
     stream.seek(meta.first + 4)
     # In MP4 four bytes of version and flags come first, in MOV the first box does.
     parent = meta if stream.read(4) == b"hdlr" else Box(meta.kind, meta.first + 4, meta.last)
     keys, values = inside(stream, parent, steps, b"keys"), inside(stream, parent, steps, b"ilst")
-    if keys is None or values is None or keys.last - keys.first > PIECE:
+    if values is None:
         return
-    wanted = {number.to_bytes(4, "big")
-              for number, key in enumerate(boxes(stream, keys.first + 8, keys.last, steps), 1)
-              if _named(stream, key).startswith(_APPLE)}
+    wanted = set(_PLACES)
+    if keys is not None and keys.last - keys.first <= PIECE:
+        wanted |= {number.to_bytes(4, "big")
+                   for number, key in enumerate(boxes(stream, keys.first + 8, keys.last, steps), 1)
+                   if any(word in _first(stream, key, 80).lower() for word in _KEYS)}
     for item in list(boxes(stream, values.first, values.last, steps)):
         if item.kind in wanted:
-            data = inside(stream, item, steps, b"data")
-            if data is not None and data.last - data.first > 8:
-                yield data.first + 8, b" " * min(data.last - data.first - 8, PIECE)
+            for data in list(boxes(stream, item.first, item.last, steps)):
+                if data.kind == b"data" and data.last - data.first > 8:
+                    yield data.first + 8, b" " * min(data.last - data.first - 8, PIECE)
 
 
-def _named(stream: BinaryIO, key: Box) -> bytes:
-    stream.seek(key.first)
-    return stream.read(min(80, key.last - key.first))
+def _first(stream: BinaryIO, box: Box, size: int) -> bytes:
+    """The first bytes of a box."""
+    stream.seek(box.first)
+    return stream.read(min(size, box.last - box.first))
 
 
 _WALKS: dict[str, Callable[[BinaryIO, list[bool]], Iterator[bytes]]] = {
     "image/jpeg": _jpeg, "image/png": _png, "image/webp": _webp, "video/mp4": _movie, "video/quicktime": _movie}
+TYPES = tuple(_WALKS)  # those from which a place is taken out

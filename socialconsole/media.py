@@ -10,21 +10,21 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from flask import abort, current_app
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, exists, func, or_, select, update
 from sqlalchemy import delete as delete_rows
 from sqlalchemy.exc import DBAPIError
 
 from . import audit, converting, guarded, locations, measuring, media_store
 from .config import Config
 from .containers import CutOff
-from .database import release, writing
+from .database import alone, release, took, writing
 from .extensions import db
 from .measuring import Measured, NotUsable
 from .media_store import MediaStore, Missing, Unavailable, beside
@@ -33,6 +33,7 @@ from .models import (
     HELD,
     SENT,
     UNCONFIRMED,
+    UNSENT,
     Delivery,
     Installation,
     Media,
@@ -40,13 +41,14 @@ from .models import (
     MediaUse,
     Post,
     Series,
+    Upload,
     User,
     Workspace,
     new_id,
 )
 from .outside import now as present
 from .outside import secret
-from .providers.content import GIF, IMAGE, VIDEO, File, Format
+from .providers.content import DOCUMENT, GIF, IMAGE, VIDEO, File, Format
 from .vault import Vault
 
 log = logging.getLogger("socialconsole.media")
@@ -63,9 +65,11 @@ MOST_AT_ONCE = 200  # files cleaned up in one go
 FETCH_SECONDS = 120.0
 AT_ONCE = 500  # ids in one query
 CONSOLE = "media_console"
-VARIANTS, PREVIEWS = "variants", "previews"
+VARIANTS, PREVIEWS, UPLOADS = "variants", "previews", "uploads"
+MOST_NAMED = 20  # posts that stand in the way of deleting a file
+NO_PICTURE = "no_picture"  # in a file's facts: there is no thumbnail to make
 # The keys that this console gives its files and their copies; nothing else in a store is ever removed.
-OURS = re.compile(r"wsp_\w+/(?:variants/)?(med_\w+)(?:-[\w.]+)?")
+OURS = re.compile(r"wsp_\w+/(?:variants/|uploads/)?((?:med|upl)_\w+)(?:-[\w.]+)?")
 ENDINGS = {
     "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/bmp": "bmp",
     "image/tiff": "tiff", "video/mp4": "mp4", "video/quicktime": "mov", "video/webm": "webm",
@@ -77,27 +81,88 @@ class Refused(Exception):
     """A file that cannot be taken or used; the message says why."""
 
 
+class NotKept(Refused):
+    """Nothing is wrong with the file; the storage is away for a moment."""
+
+
+class StillNeeded(Refused):
+    """A file that cannot be deleted yet: these posts, or these repeating posts, need it."""
+
+    def __init__(self, why: str, posts: Sequence[Post] = (), series: Sequence[Series] = ()) -> None:
+        super().__init__(why)
+        self.posts, self.series = posts, series
+
+
+class AlreadySettled(Exception):
+    """Somebody else made a file of this upload, or ended it."""
+
+
 def _config() -> Config:
     config: Config = current_app.extensions["config"]
     return config
 
 
+# ---------------------------------------------------------------- how much a workspace may keep
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What the files of a workspace take and may take, in bytes; uploads under way count in full."""
+
+    used: int
+    limit: int
+
+    @property
+    def left(self) -> int:
+        """How many bytes may still come."""
+        return max(0, self.limit - self.used)
+
+    @property
+    def words(self) -> str:
+        """As people read it: "1.2 GB of 20 GB"."""
+        return f"{size_in_words(self.used) if self.used else '0 KB'} of {size_in_words(self.limit)}"
+
+    def why_not(self, name: str, size: int) -> str:
+        """Why a file of this size finds no room, and who can help; empty where it does."""
+        if size <= self.left:
+            return ""
+        room = f"has {size_in_words(self.left)} left" if self.left >= MEGABYTE else "is full"
+        return (f"{name or 'The file'} has {size_in_words(size)}, and this workspace {room}: it keeps {self.words}. "
+                "Delete files that nobody needs any more under Media, or ask a platform admin of this console to raise "
+                "the limit.")
+
+
+def storage(workspace: Workspace) -> Storage:
+    """How much of its storage a workspace uses."""
+    kept = select(func.coalesce(func.sum(Media.size), 0)).where(Media.workspace_id == workspace.id)
+    coming = select(func.coalesce(func.sum(Upload.size), 0)).where(
+        Upload.workspace_id == workspace.id, Upload.media_id.is_(None), Upload.refused == "")
+    used = int(db.session.scalar(kept) or 0) + int(db.session.scalar(coming) or 0)
+    limit = workspace.storage_limit
+    return Storage(used, _config().media_workspace_bytes if limit is None else limit)
+
+
 # ---------------------------------------------------------------- taking files in
 
 
-def store(workspace: Workspace, user: User, stream: IO[bytes], name: str) -> Media:
-    """Keep an uploaded file, measured and without the place where it was made. Raises Refused."""
-    name = _tidy_name(name)
-    folder = _folder(workspace.id)
+def store(workspace: Workspace, user: User, stream: IO[bytes], name: str, *, kept: bool = False) -> Media:
+    """Keep an uploaded file, measured and without the place where it was made. Raises Refused.
+
+    `kept`: it stays in the library until somebody deletes it, whether or not a post needs it.
+    """
+    name = tidy_name(name)
+    folder = made_folder(workspace.id)
     _need_space(folder)
+    room = storage(workspace)
+    release()
     with beside(folder) as part:
-        _take(stream, part, name)
-        return _keep(workspace, user, part, name)
+        _take(stream, part, name, room)
+        return keep(workspace, user, part, name, kept=kept)
 
 
-def from_address(workspace: Workspace, user: User, address: str) -> Media:
+def from_address(workspace: Workspace, user: User, address: str, *, kept: bool = False) -> Media:
     """Keep a file that lies at an address on the internet. Raises Refused."""
-    config, folder = _config(), _folder(workspace.id)
+    config, folder = _config(), made_folder(workspace.id)
     _need_space(folder)
     with beside(folder) as part:
         try:
@@ -112,15 +177,19 @@ def from_address(workspace: Workspace, user: User, address: str) -> Media:
         if found.type in ("text/html", "application/xhtml+xml"):
             raise Refused("This address leads to a web page, not to a file. Use the address of the picture or video "
                           "itself.")
-        return _keep(workspace, user, part, _last_of(address))
+        return keep(workspace, user, part, _last_of(address), kept=kept)
 
 
 def _last_of(address: str) -> str:
     """What an address calls its file; it was fetched, so it can be read."""
-    return _tidy_name(unquote(urlsplit(address.strip()).path).rpartition("/")[2]) or "The file"
+    return tidy_name(unquote(urlsplit(address.strip()).path).rpartition("/")[2]) or "The file"
 
 
-def _keep(workspace: Workspace, user: User, part: Path, name: str) -> Media:
+def keep(workspace: Workspace, user: User, part: Path, name: str, *, kept: bool = False, upload_id: str = "") -> Media:
+    """Keep a finished file that lies on this machine; `upload_id`: what it arrived as. The file at `part` is used up.
+
+    Raises Refused, and AlreadySettled where the upload came to its end meanwhile.
+    """
     try:
         measured = measuring.measure(part, name)
     except NotUsable as wrong:
@@ -128,12 +197,13 @@ def _keep(workspace: Workspace, user: User, part: Path, name: str) -> Media:
     with beside(part.parent) as clean:
         source = clean if _cleaned(part, measured, clean, name) else part
         media = _row(workspace, user, source, name, measured)
+        media.is_kept = kept
         release()
         try:
-            _claimed().put(_key(media), source, media.sha256)
+            claimed().put(_key(media), source, media.sha256)
         except Unavailable as away:
-            raise Refused(f"{name or 'The file'} was not kept. {away.message}") from None
-    _write_row(media, workspace)
+            raise NotKept(f"{name or 'The file'} was not kept. {away.message}") from None
+    _write_row(media, workspace, upload_id)
     _trim()
     return media
 
@@ -145,12 +215,18 @@ def _cleaned(part: Path, found: Measured, clean: Path, name: str) -> bool:
         raise Refused(f"{name or 'The file'} cannot be read: {cut}. Export it once more.") from None
 
 
-def _write_row(media: Media, workspace: Workspace) -> None:
-    """Commit the row of a file whose bytes are kept; without a row, no bytes."""
+def _write_row(media: Media, workspace: Workspace, upload_id: str) -> None:
+    """Commit the row of a file whose bytes are kept; without a row, no bytes. Raises Refused and AlreadySettled."""
     try:
         with writing() as session:
+            alone("storage", workspace.id)  # two files that arrive at once must not both find the last room
+            if why := storage(workspace).why_not(media.name, media.size) if not upload_id else "":
+                raise Refused(why)
             session.add(media)
             session.flush()
+            if upload_id and not took(update(Upload).where(
+                    Upload.id == upload_id, Upload.media_id.is_(None), Upload.refused == "").values(media_id=media.id)):
+                raise AlreadySettled
             audit.record("media.stored", "media", media.id, f"Uploaded {media.name or 'a file'}",
                          workspace_id=workspace.id, name=media.name, kind=media.kind, size=media.size)
     except DBAPIError:  # the commit may have arrived all the same: bytes without a row are swept later
@@ -164,7 +240,8 @@ def _row(workspace: Workspace, user: User, path: Path, name: str, found: Measure
     return Media(id=new_id("med"), workspace_id=workspace.id, user_id=user.id, kind=found.kind, type=found.type,
                  name=name, size=path.stat().st_size, sha256=_sha256(path), width=found.width, height=found.height,
                  seconds=found.seconds, frame_rate=found.frame_rate, frames=found.frames, pages=found.pages,
-                 facts=found.facts, alt_text="", created_at=present())
+                 facts=found.facts, alt_text="", created_at=present(),
+                 thumbnail_at=present() if found.kind == DOCUMENT else None)
 
 
 def folder() -> Path:
@@ -172,7 +249,8 @@ def folder() -> Path:
     return media_store.current().folder
 
 
-def _folder(name: str) -> Path:
+def made_folder(name: str) -> Path:
+    """A folder below it, made if need be."""
     made = folder() / name
     made.mkdir(mode=0o700, parents=True, exist_ok=True)
     return made
@@ -183,17 +261,24 @@ def _need_space(folder: Path) -> None:
         raise Refused("The console's disk is nearly full, so it takes no files. Tell the person who runs this console.")
 
 
-def _take(stream: IO[bytes], part: Path, name: str) -> None:
+def _take(stream: IO[bytes], part: Path, name: str, room: Storage) -> None:
     most, taken = _config().media_max_bytes, 0
     with part.open("wb") as out:
         while piece := stream.read(PIECE):
             taken += len(piece)
             if taken > most:
-                raise Refused(f"{name or 'The file'} is larger than the {most // MEGABYTE:,} MB that this console "
-                              "takes. Make it smaller.")
+                raise Refused(too_large(name))
+            if why := room.why_not(name, taken):
+                raise Refused(why)
             if taken // PIECE % 64 == 0:
                 _need_space(part.parent)
             out.write(piece)
+
+
+def too_large(name: str) -> str:
+    """What is said about a file with more bytes than the console takes."""
+    return (f"{name or 'The file'} is larger than the {_config().media_max_bytes // MEGABYTE:,} MB that this console "
+            "takes. Make it smaller.")
 
 
 def _sha256(path: Path) -> str:
@@ -201,7 +286,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _tidy_name(name: str) -> str:
+def tidy_name(name: str) -> str:
     """The last part of a name, printable and not too long: it is shown, and never used on disk."""
     last = name.replace("\\", "/").rpartition("/")[2]
     plain = " ".join("".join(letter if letter.isprintable() else " " for letter in last).split())
@@ -273,22 +358,43 @@ def use(workspace: Workspace, post_id: str, ids: Sequence[str], now: datetime) -
             db.session.add(MediaUse(post_id=post_id, media_id=stored.id))
 
 
-def delete(stored: Media, user: User) -> None:
-    """Delete a file for good. Raises Refused while a delivery or a series that goes on still needs it."""
+def keep_in_library(stored: Media, is_kept: bool) -> None:
+    """Let a file stay until somebody deletes it, or go a day after the last post needed it."""
     with writing() as session:
-        if session.scalar(select(exists().where(
-                MediaUse.media_id == stored.id, MediaUse.post_id == Delivery.post_id, Delivery.state.not_in(FINAL)))):
-            raise Refused("A post that has not gone out yet needs this file. Cancel the post first.")
-        if session.scalar(select(exists().where(
-                MediaUse.media_id == stored.id, MediaUse.post_id == Post.id, Post.series_id == Series.id,
-                Series.next_at.is_not(None)))):
-            raise Refused("A repeating post needs this file for its next times. Stop the repeating post first.")
+        session.get_one(Media, stored.id, populate_existing=True).is_kept = is_kept
+        audit.record("media.kept" if is_kept else "media.let_go", "media", stored.id,
+                     "Keeps a file in the library" if is_kept else "Keeps a file no longer than a post needs it",
+                     workspace_id=stored.workspace_id, name=stored.name)
+
+
+def delete(stored: Media, user: User) -> None:
+    """Delete a file for good. Raises StillNeeded while a post that has not gone out or a series that goes on needs it.
+    """
+    with writing() as session:
+        refuse_needed(stored)
         session.execute(delete_rows(MediaUse).where(MediaUse.media_id == stored.id))
         session.execute(delete_rows(MediaLink).where(MediaLink.media_id == stored.id))
         session.execute(delete_rows(Media).where(Media.id == stored.id))
         audit.record("media.deleted", "media", stored.id, f"Deleted {stored.name or 'a file'}",
                      workspace_id=stored.workspace_id, name=stored.name)
     _unlink(stored.workspace_id, stored.id)
+
+
+def refuse_needed(stored: Media) -> None:
+    """Raise StillNeeded if a post or a series would lose this file."""
+    mine = select(MediaUse.post_id).where(MediaUse.media_id == stored.id)
+    posts = list(db.session.scalars(select(Post).where(
+        Post.id.in_(mine), or_(Post.state.in_(UNSENT), exists().where(
+            Delivery.post_id == Post.id, Delivery.state.not_in(FINAL)))).order_by(Post.id.desc()).limit(MOST_NAMED)))
+    if any(post.state not in UNSENT for post in posts):
+        raise StillNeeded("A post that has not gone out yet needs this file. Cancel the post first.", posts)
+    if posts:
+        raise StillNeeded("A draft needs this file. Take the file out of it, or delete the draft first.", posts)
+    series = list(db.session.scalars(select(Series).where(
+        Series.id.in_(select(Post.series_id).where(Post.id.in_(mine))), Series.next_at.is_not(None)).limit(MOST_NAMED)))
+    if series:
+        raise StillNeeded("A repeating post needs this file for its next times. Stop the repeating post first.",
+                          series=series)
 
 
 def _unlink(workspace_id: str, media_id: str) -> None:
@@ -312,7 +418,7 @@ def facts_in_words(stored: Media) -> str:
         parts.append(f"{stored.frames:,} frames")
     if stored.pages:
         parts.append(f"{stored.pages:,} page{'' if stored.pages == 1 else 's'}")
-    return ", ".join((*parts, _size(stored.size)))
+    return ", ".join((*parts, size_in_words(stored.size)))
 
 
 def _length(seconds: float) -> str:
@@ -323,7 +429,8 @@ def _length(seconds: float) -> str:
     return f"{minutes}:{rest:02} min" if minutes else f"{seconds:.2g} s"
 
 
-def _size(size: int) -> str:
+def size_in_words(size: int) -> str:
+    """A number of bytes for people: "340 KB", "1.2 GB"."""
     if size >= 1024 * MEGABYTE:
         return f"{size / 1024 / MEGABYTE:.3g} GB"
     return f"{size / MEGABYTE:.3g} MB" if size >= MEGABYTE else f"{max(1, round(size / 1024))} KB"
@@ -332,21 +439,43 @@ def _size(size: int) -> str:
 # ---------------------------------------------------------------- copies
 
 
+def has_thumbnail(stored: Media) -> bool:
+    """Whether there is a thumbnail to show: of a picture at once, of a video once a worker made it."""
+    if stored.kind in (IMAGE, GIF):
+        return True
+    return stored.thumbnail_at is not None and stored.kind == VIDEO and not (stored.facts or {}).get(NO_PICTURE)
+
+
+def thumbnail_key(stored: Media) -> str:
+    """The key of a file's thumbnail in the store."""
+    return f"{stored.workspace_id}/{VARIANTS}/{stored.id}-small.jpg"
+
+
 def thumbnail(stored: Media) -> Path | None:
-    """A small JPEG of a picture, made once; None where there is none to show. Raises Unavailable."""
+    """A small JPEG; None where there is none to show. Raises Unavailable.
+
+    A picture's is made here where no worker was quicker. Of a video nothing is decoded here: only a worker does that.
+    """
+    if not has_thumbnail(stored):
+        return None
+    target = folder() / thumbnail_key(stored)
+    if target.exists():
+        return target
+    if stored.thumbnail_at is not None:
+        release()
+        with suppress(Missing):  # another machine may have made it
+            return media_store.current().local(thumbnail_key(stored))
     if stored.kind not in (IMAGE, GIF):
         return None
-    target = path_of(stored).parent / VARIANTS / f"{stored.id}-small.jpg"
-    if not target.exists():
-        try:
-            converting.write(target, converting.thumbnail(_local(stored), stored.type, THUMBNAIL_SIDE))
-        except (converting.NotFitting, Missing):
-            return None
+    try:
+        converting.write(target, converting.thumbnail(local(stored), stored.type, THUMBNAIL_SIDE))
+    except (converting.NotFitting, Missing):
+        return None
     return target
 
 
-def _local(stored: Media) -> Path:
-    """The bytes on this machine. Raises Missing and Unavailable."""
+def local(stored: Media) -> Path:
+    """The bytes of a file, on this machine. Raises Missing and Unavailable."""
     release()
     path = media_store.current().local(_key(stored), stored.size, stored.sha256)
     _trim()
@@ -426,7 +555,7 @@ def served(token: str) -> tuple[Path, str] | None:
     link, stored = found
     try:
         if not link.variant:
-            return _local(stored), link.type
+            return local(stored), link.type
         release()
         return media_store.current().local(f"{stored.workspace_id}/{VARIANTS}/{link.variant}"), link.type
     except Missing:
@@ -450,7 +579,7 @@ def tidy(now: datetime) -> int:
     """Remove what nobody needs: old files without a post, files without a row, addresses of settled deliveries."""
     before = now - KEPT
     unused = select(Media.id, Media.workspace_id).where(
-        Media.created_at < before, or_(Media.used_at.is_(None), Media.used_at < before),
+        Media.is_kept.is_(False), Media.created_at < before, or_(Media.used_at.is_(None), Media.used_at < before),
         ~exists().where(MediaUse.media_id == Media.id)).limit(MOST_AT_ONCE)
     settled = select(MediaLink.token_hash).join(Delivery, Delivery.id == MediaLink.delivery_id).where(
         Delivery.state.in_(FINAL)).limit(MOST_AT_ONCE)
@@ -470,12 +599,12 @@ def _swept(before: datetime) -> int:
     gone = _sweep(folder(), before)
     release()
     with suppress(Unavailable):  # then the next time
-        gone += sum(map(_sweep_keys, _claimed().old(before)))
+        gone += sum(map(_sweep_keys, claimed().old(before)))
     _trim()
     return gone
 
 
-def _claimed() -> MediaStore:
+def claimed() -> MediaStore:
     """The store, surely of this console alone: others would clean its files away, and it theirs. Raises Unavailable."""
     store = media_store.current()
     if store.shared and store.owner(mine := _console()) != mine:
@@ -510,9 +639,9 @@ def _sweep(folder: Path, before: datetime) -> int:
     """Remove old files on disk that no row knows: of a deleted workspace, or of a process that was killed."""
     aged = [path for path in folder.glob("*/**/*")
             if path.is_file() and path.stat().st_mtime < before.timestamp()] if folder.is_dir() else []
-    # A copy is named after its file: `med_…-<rule>.jpg`.
+    # A copy is named after its file, `med_…-<rule>.jpg`, and a piece after its upload.
     ids = {path: path.name.partition("-")[0] for path in aged}
-    known = _known({media_id for media_id in ids.values() if media_id.startswith("med_")})
+    known = _known({one for one in ids.values() if one.startswith(("med_", "upl_"))})
     gone = [path for path in aged if ids[path] not in known]
     for path in gone:
         path.unlink(missing_ok=True)
@@ -522,7 +651,9 @@ def _sweep(folder: Path, before: datetime) -> int:
 def _known(ids: set[str]) -> set[str]:
     wanted, found = sorted(ids), set[str]()
     for first in range(0, len(wanted), AT_ONCE):
-        found |= set(db.session.scalars(select(Media.id).where(Media.id.in_(wanted[first : first + AT_ONCE]))))
+        some = wanted[first : first + AT_ONCE]
+        for model in (Media, Upload):
+            found |= set(db.session.scalars(select(model.id).where(model.id.in_(some))))
     return found
 
 

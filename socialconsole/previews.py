@@ -7,7 +7,9 @@ import contextlib
 import hashlib
 import html
 import re
+import threading
 import time
+from collections import OrderedDict
 from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
@@ -35,12 +37,12 @@ _TITLE = re.compile(r"<title(?:\s[^<>]{0,200})?>([^<]{1,2000})", re.IGNORECASE)
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 
 
-def read(address: str) -> Preview | None:
+def read(address: str, seconds: float = SECONDS) -> Preview | None:
     """What the page at an address says about itself. Never raises for what the other side does. Calls the outside."""
     host = _host(address)
     if not host:
         return None
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + seconds
     try:
         found = _get(address, MOST_PAGE, PAGES, until, cut=True)
     except guarded.Refused:
@@ -52,6 +54,66 @@ def read(address: str) -> Preview | None:
     return Preview(address, title=_first(told, _TITLES, LONGEST_TITLE) or host,
                    description=_first(told, _DESCRIPTIONS, LONGEST_DESCRIPTION),
                    image=_image(urljoin(found.url, picture), until) if _joins(found.url, picture) else None)
+
+
+# ---------------------------------------------------------------- while somebody writes
+
+GLANCE_SECONDS = 6.0
+KNOWN_FOR, NOTHING_FOR = 600.0, 60.0  # seconds that a card is shown again; that a page without one is left alone
+MOST_KNOWN, MOST_AT_ONCE = 500, 4
+CARD_SIDE = 640  # pixels
+CARD = re.compile(r"preview_[0-9a-f]{32}")
+_known: "OrderedDict[str, tuple[float, Preview]]" = OrderedDict()
+_guard = threading.Lock()
+_readers = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+def known(address: str) -> Preview | None:
+    """The card of an address as far as it was read a moment ago. Asks nobody."""
+    with _guard:
+        found = _known.get(address)
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
+
+def glance(address: str, seconds: float = GLANCE_SECONDS) -> Preview | None:
+    """The card of an address for the author to see, read at most once in a while; None where none can be read now.
+
+    A page that says nothing about itself is remembered too. Calls the outside: never inside a transaction.
+    """
+    found = known(address)
+    if found is not None or len(address) > guarded.LONGEST_URL or not _readers.acquire(blocking=False):
+        return found
+    try:
+        found = read(address, seconds)
+    finally:
+        _readers.release()
+    if found is None:
+        return None
+    says = found.description or found.image or found.title != _host(address)
+    with _guard:
+        _known[address] = time.monotonic() + (KNOWN_FOR if says else NOTHING_FOR), found
+        _known.move_to_end(address)
+        while len(_known) > MOST_KNOWN:
+            _known.popitem(last=False)
+    return found
+
+
+def picture(name: str) -> Path | None:
+    """A JPEG made here of a card's picture, by the name of its file; None where there is none."""
+    place = folder() / PREVIEWS
+    if not CARD.fullmatch(name) or not (place / name).is_file():
+        return None
+    target = place / f"{name}-card.jpg"
+    if not target.exists():
+        try:
+            measured = measuring.measure(place / name, "The picture")
+            converting.write(target, converting.thumbnail(place / name, measured.type, CARD_SIDE))
+        except (measuring.NotUsable, converting.NotFitting, OSError):
+            return None
+    return target
+
+
+# ---------------------------------------------------------------- asking
 
 
 def _host(address: str) -> str:

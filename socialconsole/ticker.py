@@ -19,7 +19,7 @@ import redis
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import clock, heartbeat, jobs, outside, processes, series, store
+from . import clock, heartbeat, jobs, outside, processes, series, store, thumbnails, uploads
 from .config import Config
 from .extensions import db
 from .workers import EACH_TICKER, TICKER_KEY, TICKER_SEEN_SECONDS, enqueue, is_awake
@@ -28,6 +28,8 @@ log = logging.getLogger("socialconsole.ticker")
 
 PERIOD = 0.5  # seconds between two beats
 SETTLE_EVERY = 5.0  # seconds
+PREPARE_EVERY = 1.0  # seconds
+RUNG_FOR = 60.0  # seconds until a file that was rung for and is not prepared yet is rung for again
 CLEAN_EVERY = 3600.0  # seconds
 COMPLAIN_EVERY = 60.0  # seconds between two log lines about the same trouble
 PATIENCE = 3.0  # seconds without a store; an embedded one that was killed is back long before
@@ -40,6 +42,7 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
     ring, awake = partial(enqueue, client), partial(is_awake, client)
     complain, stand_in = Complaints(), StandIn(app)
     due, settle_due, clean_due = time.monotonic(), 0.0, time.monotonic() + SETTLE_EVERY
+    prepare_due, files = 0.0, Files(ring)
     while not stop.is_set():
         began = time.monotonic()
         stand_in.know(complain.about("the store", lambda: _sign(client)))
@@ -48,6 +51,9 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
             settle_due = began + SETTLE_EVERY
             complain.about("settling", lambda: _within(app, lambda now: heartbeat.settle(now, ring)))
             complain.about("repeating posts", lambda: _within(app, series.advance))
+        if began >= prepare_due:
+            prepare_due = began + PREPARE_EVERY
+            complain.about("files", lambda: _within(app, files.beat))
         if began >= clean_due:
             clean_due = began + CLEAN_EVERY
             complain.about("cleaning", lambda: ring("clean", ["media"]))
@@ -71,6 +77,25 @@ def _within(app: Flask, step: Callable[[datetime], object]) -> None:
             step(outside.now())
         finally:
             db.session.remove()
+
+
+class Files:
+    """Rings for uploads that are whole and for files without a thumbnail, and for each of them not too often."""
+
+    def __init__(self, ring: Callable[[str, list[str]], None]) -> None:
+        self._ring = ring
+        self._rung: dict[str, float] = {}
+
+    def beat(self, now: datetime) -> None:
+        """Ring for what nobody was called for in the last minute: one job each, since each may take its time."""
+        began = time.monotonic()
+        self._rung = {one: at for one, at in self._rung.items() if began - at < RUNG_FOR}
+        found = [one for one in (*uploads.waiting(now), *thumbnails.waiting(tuple(self._rung)))
+                 if one not in self._rung]
+        db.session.commit()
+        for one in found:
+            self._ring("prepare", [one])
+            self._rung[one] = began
 
 
 class Complaints:
