@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from . import audit, drafts, tokens
+from . import access, audit, drafts, tokens
 from .accounts import actor
 from .database import release, writing
 from .deliveries import LEASE, move
@@ -65,6 +65,8 @@ def reschedule(delivery: Delivery, user: User, wall_time: str) -> None:
     with writing() as session:
         _by_person(delivery, (SCHEDULED, FAILED, MISSED, HELD, CANCELLED), "rescheduled")
         workspace = session.get_one(Workspace, delivery.workspace_id)
+        if delivery.state == CANCELLED and access.must_ask(workspace, user):
+            raise NotPossible("It was cancelled, and an owner approves posts here. Duplicate it and submit it anew.")
         _, at = wall_and_instant(wall_time, workspace, now)
         delivery.scheduled_for, delivery.attempts = at, 0
         _begin_anew(delivery)
@@ -185,6 +187,7 @@ def _access(delivery: Delivery, now: datetime) -> tokens.Access:
 def _told(delivery: Delivery) -> Draft:
     """What a provider needs to know of a post that is out."""
     account = delivery.account
-    return Draft(delivery.post.text, account.platform_user_id, account.username, account.meta, format=delivery.format,
+    content = drafts.load(delivery.post.text, delivery.post.content).for_account(account.id)
+    return Draft(content.text, account.platform_user_id, account.username, account.meta, format=delivery.format,
                  person_id=account.grant.person_id if account.grant else "",
-                 link=drafts.load(delivery.post.text, delivery.post.content).link)
+                 link=content.link)

@@ -29,8 +29,20 @@ class PartText:
 
 
 @dataclass(frozen=True)
+class OwnText:
+    """What one account publishes instead of the common text. `first_comment`: None for the common one."""
+
+    text: str
+    first_comment: str | None = None
+    chain: bool = True  # the further parts follow here too
+
+
+@dataclass(frozen=True)
 class Content:
-    """What the author wrote, for all platforms: the text and all that goes with it. Files by id."""
+    """What the author wrote, for all platforms: the text and all that goes with it. Files by id.
+
+    What an account has of its own stands in `own`; all that asks for one account goes by `for_account`.
+    """
 
     text: str
     media: tuple[str, ...] = ()
@@ -38,6 +50,7 @@ class Content:
     poll: Poll | None = None
     parts: tuple[PartText, ...] = ()
     first_comment: str = ""
+    own: Mapping[str, OwnText] = field(default_factory=dict)  # account id -> its own version
 
     @property
     def link(self) -> str:
@@ -48,6 +61,16 @@ class Content:
     def all_media(self) -> tuple[str, ...]:
         """Every file of every part, each once."""
         return tuple(dict.fromkeys((*self.media, *(one for part in self.parts for one in part.media))))
+
+    def for_account(self, account_id: str) -> "Content":
+        """What this account publishes: the common content with its own version put in."""
+        if not self.own:
+            return self
+        mine = self.own.get(account_id)
+        if mine is None:
+            return replace(self, own={})
+        comment = self.first_comment if mine.first_comment is None else mine.first_comment
+        return replace(self, text=mine.text, first_comment=comment, parts=self.parts if mine.chain else (), own={})
 
     def dump(self) -> dict[str, Any]:
         """Plain values for the post's row; the text has a column of its own."""
@@ -63,7 +86,22 @@ def load(text: str, plain: Mapping[str, Any]) -> Content:
         text, tuple(plain.get("media") or ()), dict(plain.get("alts") or {}),
         Poll(poll["question"], tuple(poll["options"]), int(poll["minutes"])) if poll else None,
         tuple(PartText(one["text"], tuple(one.get("media") or ())) for one in plain.get("parts") or ()),
-        str(plain.get("first_comment") or ""))
+        str(plain.get("first_comment") or ""),
+        {account_id: OwnText(one["text"], one.get("first_comment"), bool(one.get("chain", True)))
+         for account_id, one in (plain.get("own") or {}).items()})
+
+
+def tidied(content: Content) -> Content:
+    """A content without the blanks around texts and without empty parts."""
+    parts = tuple(PartText(_clean(one.text), one.media) for one in content.parts if one.text.strip() or one.media)
+    own = {account_id: replace(one, text=_clean(one.text), first_comment=_clean(one.first_comment)
+                               if one.first_comment is not None else None) for account_id, one in content.own.items()}
+    return replace(content, text=_clean(content.text), parts=parts, first_comment=_clean(content.first_comment),
+                   own=own)
+
+
+def _clean(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
 
 
 # ---------------------------------------------------------------- what an account's platform makes of it
@@ -119,7 +157,7 @@ def offers_comment(account: Account) -> bool:
 
 def parts_of(content: Content, account: Account, format: str = "") -> list[tuple[str, PartText]]:
     """The parts that go to one account in a format: (format or "", text and files). "" means by its files."""
-    provider = connectable(account.platform)
+    provider, content = connectable(account.platform), content.for_account(account.id)
     parts = [("", PartText(content.text, content.media))]
     if offers_chain(account):
         parts += [("", one) for one in content.parts[: provider.most_parts - 1]]

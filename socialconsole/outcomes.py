@@ -176,7 +176,7 @@ class Unworkable(Exception):
 def make_work(delivery: Delivery, used: tokens.Access) -> Work:
     """The work on a claimed delivery. Inside `writing()`; raises Unworkable."""
     post = delivery.post
-    content = drafts.load(post.text, post.content)
+    content = drafts.load(post.text, post.content).for_account(delivery.account_id)
     workspace = delivery.account.workspace
     if len(delivery.parts) >= len(drafts.parts_of(content, delivery.account, delivery.format)):
         chain = len(content.parts[: used.provider.most_parts - 1])

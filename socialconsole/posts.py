@@ -1,39 +1,37 @@
 """Posts: what an author may write, when, and to whom; and reading them back. Sends nothing."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask import abort
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import joinedload
 
-from . import accounts, audit, drafts, media, tokens
+from . import access, audit, drafts, media, slots
 from .accounts import actor
-from .database import release, writing
-from .drafts import Content, PartText
-from .errors import PlatformError
+from .checks import FILE_FIELDS, Check, Choice, check, why_not
+from .database import took, writing
+from .drafts import Content
 from .extensions import db
 from .models import (
-    ACTIVE,
     CANCELLED,
     DISCONNECTED,
-    FAILED,
     FINAL,
-    HELD,
-    MISSED,
-    PAUSED,
     PREPARING,
     PROCESSING,
-    PUBLISHED,
     PUBLISHING,
     SCHEDULED,
     SENT,
-    UNCONFIRMED,
+    UNSENT,
     Account,
     Delivery,
+    Grant,
+    MediaUse,
     Post,
     User,
     Workspace,
@@ -41,24 +39,13 @@ from .models import (
 )
 from .outside import now as present
 from .outside import secret
-from .providers.content import COMMENT, Creator, Draft, Field, File, Format, Problem
-from .providers.oauth2 import CONNECTABLE, OAuth2Provider, connectable
-from .providers.rules import problems
 from .times import Nonexistent, ago, local, moment, read_wall, to_utc
 
 LONGEST_TEXT = 70_000
 SAME_WITHIN = timedelta(minutes=15)
 FARTHEST = timedelta(days=5 * 366)
+ASK_FIRST = "An owner approves posts here before they go out. Submit it for approval."
 TOO_FAR = "Choose a time within the next five years."
-# What platforms said about posting to an account, until when it may be shown again: each tick of the form asks, and
-# platforms count such questions. The worker asks afresh before it sends.
-ASK_AGAIN_AFTER = timedelta(minutes=1)
-_asked: dict[str, tuple[datetime, Creator]] = {}
-# The platforms' own choices that name a file, or a time of their own.
-FILE_FIELDS, TIME_FIELDS = (frozenset(
-    one.name for provider in CONNECTABLE.values() for one in provider.fields if one.kind == kind)
-    for kind in ("file", "time"))
-NEEDS_PERSON = (HELD, UNCONFIRMED, FAILED, MISSED)
 ON_ITS_WAY = (PREPARING, PROCESSING, PUBLISHING, SENT)
 
 
@@ -74,23 +61,20 @@ class NotPossible(Exception):
     """The state moved on, so this cannot be done any more; the message says what it is now."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """An account as a place to publish to: whether it can be chosen, why not, and how much it takes."""
+class Conflict(Exception):
+    """The post is not any more what the form was filled from. `post`: as it is now."""
 
-    account: Account
-    selectable: bool
-    why: str
-    most: int
-    counted_as: str
+    def __init__(self, post: Post) -> None:
+        super().__init__("This post was changed meanwhile.")
+        self.post = post
 
 
 @dataclass(frozen=True)
-class Choice:
-    """How one account shall publish: in which format, and the platform's own choices. "" means the usual format."""
+class Opened:
+    """The post that a form was filled from, and which version of it."""
 
-    format: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
+    post_id: str
+    version: int
 
 
 @dataclass(frozen=True)
@@ -104,175 +88,16 @@ class Sending:
 
 @dataclass(frozen=True)
 class Plan:
-    """What was typed, found good: the tidied content, where it goes, its wall time and its instant."""
+    """What was typed, found good: the tidied content, where it goes, its wall time and its instant.
+
+    With `when` queue, wall time and instant are those of the moment: the slot is taken when the post is written.
+    """
 
     content: Content
     sendings: tuple[Sending, ...]
     wall: str
     due_at: datetime
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one account makes of a content: its format, the choices it has, what is wrong, what to know."""
-
-    account: Account
-    count: int
-    most: int
-    counted_as: str
-    problems: tuple[Problem, ...]
-    format: str = ""
-    formats: tuple[Format, ...] = ()  # those that these files could take
-    fields: tuple[Field, ...] = ()  # the platform's own choices for the format
-    options: Mapping[str, str] = field(default_factory=dict)
-    typed: Mapping[str, str] = field(default_factory=dict)  # the same as the form shows them: times by the clock there
-    creator: Creator | None = None
-    notes: tuple[str, ...] = ()  # what goes along or is left out, and what it costs
-    wants_alt: bool = False
-
-    @property
-    def problem(self) -> str:
-        """The first thing that is wrong."""
-        return self.problems[0].sentence if self.problems else ""
-
-
-def targets(workspace: Workspace) -> list[Target]:
-    """The connected accounts of a workspace as places to publish to."""
-    return [_target(account) for account in accounts.accounts(workspace, connected=True)]
-
-
-def _target(account: Account) -> Target:
-    provider = connectable(account.platform)
-    why = _why_not(account)
-    return Target(account, not why, why, provider.text_limit.most, provider.text_limit.counted_as)
-
-
-def _why_not(account: Account) -> str:
-    grant = account.grant
-    if account.state == PAUSED:
-        return "paused"
-    if account.state != ACTIVE or grant is None:
-        return "to be reconnected"
-    if not grant.app.is_on:
-        return "the platform is switched off"
-    missing = accounts.missing_to_publish(account)
-    return f"can’t publish: {', '.join(missing)} was not granted" if missing else ""
-
-
-# ---------------------------------------------------------------- what each account makes of it
-
-
-def check(workspace: Workspace, content: Content, chosen: Sequence[Account], choices: Mapping[str, Choice],
-          creators: Mapping[str, Creator] | None = None) -> list[Check]:
-    """What each account makes of a content. `choices` and `creators` by account id. 404 for a stranger's file."""
-    files = drafts.files_of(workspace, content, *(one.options for one in choices.values()))
-    return [_check(content, account, choices.get(account.id, Choice()), files, (creators or {}).get(account.id),
-                   workspace.time_zone) for account in chosen]
-
-
-def _check(content: Content, account: Account, choice: Choice, files: Mapping[str, File],
-           creator: Creator | None, zone: str) -> Check:
-    provider, mode = connectable(account.platform), drafts.mode_of(account)
-    given = [files[one] for one in content.media if one in files]
-    mine = drafts.own_files(account, given, choice.options, content.poll, content.link)
-    formats = drafts.choices(account, mine, content.poll, content.link)
-    format = next((one for one in formats if one.slug == choice.format), formats[0] if formats else None)
-    slug = format.slug if format else ""
-    fields = tuple(one for one in provider.fields_of(mode, slug)
-                   if not accounts.missing_of(one.needs, drafts.granted(account.grant)))
-    typed = {one.name: choice.options.get(one.name, one.default) for one in fields}
-    times = {one.name for one in fields if one.kind == "time"}
-    options = {name: _instant(value, zone) if name in times else value for name, value in typed.items()}
-    typed = {name: _wall(value, zone) if name in times else value for name, value in typed.items()}
-    parts = drafts.parts_of(content, account, slug)
-    plain = [drafts.draft(content, account, number, format=slug, options=options, files=files)
-             for number in range(len(parts))]
-    found = [Problem("accounts", f"{_why_not(account)}.".capitalize())] if _why_not(account) else []
-    for number, one in enumerate(plain):
-        where = f"Part {number + 1}: " if len(plain) > 1 and one.format != COMMENT else ""
-        found += [replace(said, sentence=where + said.sentence) for said in problems(
-            provider, one, mode, count=provider.count, kind=account.kind, creator=creator)]
-    if format is not None and (lacking := accounts.missing_of(format.needs, drafts.granted(account.grant))):
-        found.append(Problem("format", f"{format.label} needs {', '.join(lacking)}, which was not granted. Reconnect "
-                                       "the profile to grant it."))
-    limit = (format.text if format else None) or provider.text_limit
-    return Check(account, provider.count(plain[0].text), limit.most, limit.counted_as, tuple(found), slug, formats,
-                 fields, options, typed, creator, tuple(_notes(provider, content, account, format, plain, given)),
-                 bool(format and format.alt_text))
-
-
-def _instant(value: str, zone: str) -> str:
-    """A time of the form as an instant with its offset; what is none stays as it is and is refused by its platform."""
-    if not value or _told(value) is not None:
-        return value
-    try:
-        return to_utc(value, zone).isoformat()
-    except (Nonexistent, OverflowError):
-        return value
-
-
-def _wall(value: str, zone: str) -> str:
-    """An instant as the form shows it, by the clock of the workspace."""
-    instant = _told(value)
-    try:
-        return f"{local(instant, zone):%Y-%m-%dT%H:%M}" if instant is not None else value
-    except OverflowError:
-        return value
-
-
-def _told(value: str) -> datetime | None:
-    """The instant that a text with an offset tells; None for any other text."""
-    try:
-        instant = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return None
-    return instant if instant.tzinfo is not None else None
-
-
-def _notes(provider: OAuth2Provider, content: Content, account: Account, format: Format | None,
-           plain: Sequence[Draft], given: Sequence[File]) -> Iterator[str]:
-    if format is not None and format.note:
-        yield format.note
-    used = {file.id for file in plain[0].files} | {file.id for file in plain[0].extra_files.values()}
-    for one in given:
-        if one.id not in used:
-            yield f"{one.name or 'A file'} is left out here."
-    if format is not None and not format.has_text and content.text.strip():
-        yield "The text is not shown here, so it is left out."
-    going = sum(one.format != COMMENT for one in plain)
-    if going < 1 + len(content.parts):
-        yield f"Takes {going} of {1 + len(content.parts)} parts; the others are left out here."
-    if content.first_comment.strip() and plain[-1].format != COMMENT:
-        yield "No first comment from here; it is left out."
-    yield from provider.notes(plain[0])
-    costs = [cost for one in plain if one.format != COMMENT and (cost := provider.cost(one))]
-    yield from costs if len(costs) < 2 else [f"Part {number}: {cost}" for number, cost in enumerate(costs, 1)]
-
-
-def creators(workspace: Workspace, chosen: Sequence[Account]) -> dict[str, Creator]:
-    """What the platforms say now about posting to those accounts whose choices depend on it. Calls platforms."""
-    found: dict[str, Creator] = {}
-    for account in chosen:
-        provider = connectable(account.platform)
-        if not provider.asks_creator or _why_not(account):
-            continue
-        known = _asked.get(account.id)
-        if known is not None and known[0] > present():
-            found[account.id] = known[1]
-            continue
-        with writing() as session:
-            session.refresh(account)
-            try:
-                used = tokens.access(account, present())
-            except (tokens.Renewed, PlatformError):
-                continue
-        release()
-        try:
-            found[account.id] = provider.creator(used.app, used.token, account.platform_user_id)
-            _asked[account.id] = present() + ASK_AGAIN_AFTER, found[account.id]
-        except PlatformError as error:
-            found[account.id] = Creator(account.display_name, problem=error.message)
-    return found
+    when: str = "later"  # now, later, queue
 
 
 def wall_and_instant(wall_time: str, workspace: Workspace, now: datetime) -> tuple[str, datetime]:
@@ -288,53 +113,98 @@ def wall_and_instant(wall_time: str, workspace: Workspace, now: datetime) -> tup
                                     "publish now."})
     if instant > now + FARTHEST:
         raise Invalid({"wall_time": TOO_FAR})
-    return wall_time.strip()[:16], instant
+    return f"{read_wall(wall_time):%Y-%m-%dT%H:%M}", instant  # however it was written: forms show it in this way only
 
 
 def schedule(workspace: Workspace, user: User, content: Content, account_ids: Sequence[str], *, when: str,
-             wall_time: str, nonce: str, again: bool = False, choices: Mapping[str, Choice] | None = None) -> Post:
+             wall_time: str, nonce: str, again: bool = False, choices: Mapping[str, Choice] | None = None,
+             opened: Opened | None = None) -> Post:
     """Write a post and one delivery for each account. The same nonce twice gives the first post.
 
-    Raises Invalid with a sentence for each field (`text`, `files`, `poll`, `accounts`, `wall_time`,
-    `option:<account>:<name>`), or for `again` where the very same text was written a moment ago, as after the browser's
-    Back, and nobody said to send it once more. 404 for a file of another workspace.
+    `opened`: the draft that the form was filled from becomes that post. Raises Invalid with a sentence for each field
+    (`text`, `files`, `poll`, `accounts`, `when`, `wall_time`, `option:<account>:<name>`, `approval`), or for `again`
+    where the very same text was written a moment ago, as after the browser's Back, and nobody said to send it once
+    more. Raises Conflict if the draft was changed meanwhile. 404 for a file, or a draft, of another workspace.
     """
-    now = present()
-    first = by_nonce(workspace, nonce)
-    if first is not None:
-        return first
+    opened = opened or form_draft(workspace, nonce)
+    first = post(workspace, opened.post_id) if opened else by_nonce(workspace, nonce)
+    if first is not None and not is_unsent(first):
+        return same_or_conflict(first, content) if opened else first
+    if access.must_ask(workspace, user):
+        raise Invalid({"approval": ASK_FIRST})
     planned = plan(workspace, content, account_ids, when=when, wall_time=wall_time, again=again, choices=choices)
     try:
         with writing():
-            return by_nonce(workspace, nonce) or write(
-                workspace, planned.content, planned.sendings, wall=planned.wall, due_at=planned.due_at, nonce=nonce,
-                author_id=user.id, author_name=actor(user), now=now)
+            if opened is None and (first := by_nonce(workspace, nonce)) is not None:
+                return first
+            return write_plan(workspace, user, planned, nonce=nonce, opened=opened)
     except IntegrityError:  # the same form, sent twice at the same moment
         first = by_nonce(workspace, nonce)
         if first is None:
             raise
         return first
+    except Conflict as moved_on:
+        if is_unsent(moved_on.post):
+            raise
+        return same_or_conflict(moved_on.post, content)
+
+
+def write_plan(workspace: Workspace, user: User, planned: Plan, *, nonce: str = "",
+               opened: Opened | None = None, slot: slots.Occurrence | None = None) -> Post:
+    """Write what was planned, into a slot of the queue where it waits for one; inside `writing()`.
+
+    `slot`: the one that the caller has taken already, for whoever writes many.
+    Raises Conflict for a draft that was changed meanwhile, Invalid (`when`) if no slot is free any more.
+    """
+    now = present()
+    wall, due_at = (slot.wall, slot.instant) if slot is not None else moment_of(workspace, planned, now)
+    return write(workspace, planned.content, planned.sendings, wall=wall, due_at=due_at, nonce=nonce,
+                 author_id=user.id, author_name=actor(user), now=now, is_queued=planned.when == "queue", opened=opened)
+
+
+def moment_of(workspace: Workspace, planned: Plan, now: datetime) -> tuple[str, datetime]:
+    """Wall time and instant at which a plan goes out; takes the slot of one that goes into the queue.
+
+    Inside `writing()`. Raises Invalid (`when`) if no slot is free.
+    """
+    return _slot(workspace, now) if planned.when == "queue" else (planned.wall, planned.due_at)
+
+
+def _slot(workspace: Workspace, now: datetime) -> tuple[str, datetime]:
+    """The next free slot of the queue, taken; inside `writing()`. Raises Invalid (`when`)."""
+    found = slots.take(workspace, now)
+    if found is None:
+        raise Invalid({"when": slots.why_none(workspace)})
+    return found.wall, found.instant
 
 
 def plan(workspace: Workspace, content: Content, account_ids: Sequence[str], *, when: str, wall_time: str,
-         again: bool = False, choices: Mapping[str, Choice] | None = None) -> Plan:
-    """What was typed as it may be written. `when`: now, later. Raises Invalid as `schedule` does; 404 likewise."""
+         again: bool = False, choices: Mapping[str, Choice] | None = None, others: bool = False) -> Plan:
+    """What was typed as it may be written. `when`: now, later, queue. Raises Invalid as `schedule` does; 404 likewise.
+
+    `others`: the post has further accounts that are not looked at, so none need be chosen.
+    """
     now = present()
-    content = tidied(content)
     chosen = _chosen(workspace, account_ids)
+    content = drafts.tidied(content)
+    content = replace(content, own={one.id: content.own[one.id] for one in chosen if one.id in content.own})
     checks = check(workspace, content, chosen, choices or {})
     errors = _errors(content, checks)
+    if others and not checks:
+        del errors["accounts"]
     wall, due_at = f"{local(now, workspace.time_zone):%Y-%m-%dT%H:%M}", now
     if when == "later":
         try:
             wall, due_at = wall_and_instant(wall_time, workspace, now)
         except Invalid as error:
             errors |= error.errors
+    if when == "queue" and slots.next_free(workspace, now) is None:
+        errors["when"] = slots.why_none(workspace)
     if not errors and not again:
         errors |= _repeated(content.text, chosen, now)
     if errors:
         raise Invalid(errors)
-    return Plan(content, tuple(_sending(one) for one in checks), wall, due_at)
+    return Plan(content, tuple(_sending(one) for one in checks), wall, due_at, when)
 
 
 def _sending(checked: Check) -> Sending:
@@ -342,39 +212,40 @@ def _sending(checked: Check) -> Sending:
                    {name: value for name, value in checked.options.items() if value})
 
 
-def tidied(content: Content) -> Content:
-    """A content without the blanks around texts and without empty parts."""
-    parts = tuple(PartText(_clean(one.text), one.media) for one in content.parts if one.text.strip() or one.media)
-    return replace(content, text=_clean(content.text), parts=parts, first_comment=_clean(content.first_comment))
-
-
-def _clean(text: str) -> str:
-    return text.replace("\r\n", "\n").strip()
-
-
 def _chosen(workspace: Workspace, account_ids: Sequence[str]) -> list[Account]:
     return list(db.session.scalars(select(Account).where(
-        Account.workspace_id == workspace.id, Account.id.in_(set(account_ids)), Account.state != DISCONNECTED)))
+        Account.workspace_id == workspace.id, Account.id.in_(set(account_ids)), Account.state != DISCONNECTED)
+        .options(joinedload(Account.grant).joinedload(Grant.app))))
 
 
 def _errors(content: Content, checks: Sequence[Check]) -> dict[str, str]:
     errors: dict[str, str] = {}
-    if not content.text and not content.media:
+    is_common = not checks or any(one.account.id not in content.own for one in checks)
+    if is_common and not content.text and not content.media:
         errors["text"] = "Write something first."
-    elif len(content.text) > LONGEST_TEXT:
-        errors["text"] = "This text is too long for any platform."
+    for name, text in {"text": content.text, **{f"own:{one}": own.text for one, own in content.own.items()}}.items():
+        if len(text) > LONGEST_TEXT:
+            errors[name] = "This text is too long for any platform."
     if not checks:
         errors["accounts"] = "Choose at least one profile."
     for one in checks:
-        blocked = _why_not(one.account)
+        blocked = why_not(one.account)
         if blocked:
             errors.setdefault("accounts", f"{one.account.display_name}: {blocked}.")
             continue
         names = {known.name for known in one.fields} | {"format"}
         for problem in one.problems:
             name = f"option:{one.account.id}:{problem.field}" if problem.field in names else problem.field
-            errors.setdefault(name, problem.sentence)
+            errors.setdefault(_own_field(content, one.account.id, name), problem.sentence)
     return errors
+
+
+def _own_field(content: Content, account_id: str, name: str) -> str:
+    """Where the form shows what is wrong with a text: at the common one, or at the account's own version."""
+    own = content.own.get(account_id)
+    if own is not None and name == "text":
+        return f"own:{account_id}"
+    return f"own_comment:{account_id}" if own and own.first_comment is not None and name == "first_comment" else name
 
 
 def _repeated(text: str, chosen: Sequence[Account], now: datetime) -> dict[str, str]:
@@ -391,26 +262,59 @@ def _repeated(text: str, chosen: Sequence[Account], now: datetime) -> dict[str, 
 
 def write(workspace: Workspace, content: Content, sendings: Sequence[Sending], *, wall: str, due_at: datetime,
           nonce: str, author_id: str | None, author_name: str, now: datetime, series_id: str | None = None,
-          zone: str = "") -> Post:
+          zone: str = "", is_queued: bool = False, opened: Opened | None = None) -> Post:
     """A post and its deliveries, written as given; inside `writing()`. `zone`: of the wall time, else the workspace's.
 
-    404 for a file that is not there.
+    `opened`: that draft becomes the post; raises Conflict if it was changed meanwhile. 404 for a file that is not
+    there.
     """
-    files = drafts.files_of(workspace, content)
-    post = Post(id=new_id("pst"), workspace_id=workspace.id, author_id=author_id, author_name=author_name,
-                text=content.text, content=content.dump(), state=SCHEDULED, due_at=due_at, wall_time=wall,
-                time_zone=zone or workspace.time_zone, form_nonce=_nonce(workspace, nonce), created_at=now,
-                series_id=series_id)
-    db.session.add(post)
-    db.session.flush()
-    for one in sendings:
-        db.session.add(Delivery(workspace_id=workspace.id, post=post, account_id=one.account_id, state=SCHEDULED,
-                                scheduled_for=due_at, due_at=due_at, format=one.format, options=dict(one.options),
-                                is_heavy=drafts.is_heavy(files)))
-    media.use(workspace, post.id, files_named(content, sendings), now)
-    audit.record("post.scheduled", "post", post.id, "Scheduled" if due_at > now else "Sent off",
+    values = {"text": content.text, "content": content.dump(), "state": SCHEDULED, "due_at": due_at, "wall_time": wall,
+              "time_zone": zone or workspace.time_zone, "series_id": series_id, "is_queued": is_queued}
+    if opened is not None:
+        written = _turned(workspace, opened, values, author_name, now)
+    else:
+        written = Post(id=new_id("pst"), workspace_id=workspace.id, author_id=author_id, author_name=author_name,
+                       form_nonce=kept_nonce(workspace, nonce), created_at=now, **values)
+        db.session.add(written)
+        db.session.flush()
+    add_deliveries(workspace, written, sendings, due_at)
+    use_files(workspace, written, files_named(content, sendings), now)
+    audit.record("post.scheduled", "post", written.id, "Scheduled" if due_at > now else "Sent off",
                  workspace_id=workspace.id, name=content.text[:60], accounts=[one.account_id for one in sendings])
-    return post
+    return written
+
+
+def _turned(workspace: Workspace, opened: Opened, values: Mapping[str, Any], by: str, now: datetime) -> Post:
+    """A draft turned into a scheduled post, by whoever comes first. Raises Conflict."""
+    taken = took(update(Post).where(
+        Post.id == opened.post_id, Post.workspace_id == workspace.id, Post.version == opened.version, unsent()).values(
+        **values, targets=[], review_note="", version=Post.version + 1, updated_at=now, updated_by=by))
+    found = db.session.get_one(Post, opened.post_id, populate_existing=True)
+    if not taken:
+        raise Conflict(found)
+    return found
+
+
+def add_deliveries(workspace: Workspace, written: Post, sendings: Sequence[Sending], due_at: datetime) -> None:
+    """One delivery for each account; inside `writing()`. 404 for a file that is not there."""
+    files = drafts.files_of(workspace, drafts.load(written.text, written.content))
+    heavy = drafts.is_heavy(files)
+    if not sendings:
+        return
+    db.session.flush()
+    # In one statement: a table may bring five hundred posts for a hundred profiles each.
+    db.session.execute(insert(Delivery), [
+        {"workspace_id": workspace.id, "post_id": written.id, "account_id": one.account_id, "state": SCHEDULED,
+         "scheduled_for": due_at, "due_at": due_at, "format": one.format, "options": dict(one.options),
+         "is_heavy": heavy} for one in sendings])
+    db.session.expire(written, ["deliveries"])
+
+
+def use_files(workspace: Workspace, written: Post, ids: Sequence[str], now: datetime) -> None:
+    """Note which files a post needs now, and no others; inside `writing()`. 404 for a file that is not there."""
+    db.session.execute(delete(MediaUse).where(MediaUse.post_id == written.id, MediaUse.media_id.not_in(ids)),
+                       execution_options={"synchronize_session": "fetch"})
+    media.use(workspace, written.id, ids, now)
 
 
 def files_named(content: Content, sendings: Sequence[Sending]) -> list[str]:
@@ -419,29 +323,53 @@ def files_named(content: Content, sendings: Sequence[Sending]) -> list[str]:
     return list(dict.fromkeys((*content.all_media, *chosen)))
 
 
-def _nonce(workspace: Workspace, nonce: str) -> str:
+def kept_nonce(workspace: Workspace, nonce: str) -> str:
     """A nonce of one workspace never meets another's, nor a longer one that begins alike; none is a fresh one."""
     return hashlib.sha256(f"{workspace.id}:{nonce or secret()}".encode()).hexdigest()
 
 
 def by_nonce(workspace: Workspace, nonce: str) -> Post | None:
     """The post that a form already made."""
-    return db.session.scalar(select(Post).where(Post.form_nonce == _nonce(workspace, nonce))) if nonce else None
+    if not nonce:
+        return None
+    return db.session.scalar(select(Post).where(Post.form_nonce == kept_nonce(workspace, nonce)))
+
+
+# ---------------------------------------------------------------- drafts
+
+
+def unsent() -> ColumnElement[bool]:
+    """Posts without deliveries: drafts, those that wait for approval, and drafts that were discarded."""
+    return or_(Post.state.in_(UNSENT), and_(Post.state == CANCELLED, Post.due_at.is_(None)))
+
+
+def is_unsent(found: Post) -> bool:
+    """The same of one post."""
+    return found.state in UNSENT or (found.state == CANCELLED and found.due_at is None)
+
+
+def form_draft(workspace: Workspace, nonce: str) -> Opened | None:
+    """The draft that this very form made, while it has no version but the first: a form sent without its name."""
+    found = by_nonce(workspace, nonce)
+    return Opened(found.id, 1) if found is not None and is_unsent(found) else None
+
+
+def same_or_conflict(found: Post, content: Content) -> Post:
+    """The post, if it says what was typed: a form sent twice. Raises Conflict if it does not."""
+    content = drafts.tidied(content)
+    kept = found.content.get("own") or {}  # an own version of an account that was not chosen is not kept
+    content = replace(content, own={name: own for name, own in content.own.items() if name in kept})
+    if not says(found, content.text, content.dump()):
+        raise Conflict(found)
+    return found
+
+
+def says(found: Post, text: str, plain: Mapping[str, Any]) -> bool:
+    """Whether a post's text, and all that goes with it, are these."""
+    return found.text == text and json.dumps(found.content, sort_keys=True) == json.dumps(plain, sort_keys=True)
 
 
 # ---------------------------------------------------------------- reading
-
-
-def posts(workspace: Workspace, *, filter: str = "all", before: str | None = None, limit: int = 30) -> list[Post]:
-    """The posts of a workspace, newest first. `filter`: all, needs, scheduled, published. `before`: a post's id."""
-    states = {"needs": NEEDS_PERSON, "scheduled": (SCHEDULED, HELD), "published": (PUBLISHED,)}.get(filter)
-    query = select(Post).where(Post.workspace_id == workspace.id).options(
-        selectinload(Post.deliveries).selectinload(Delivery.account))
-    if states:
-        query = query.where(Post.deliveries.any(Delivery.state.in_(states)))
-    if before:
-        query = query.where(Post.id < before)
-    return list(db.session.scalars(query.order_by(Post.id.desc()).limit(limit)))
 
 
 def post(workspace: Workspace, post_id: str) -> Post:
@@ -472,10 +400,9 @@ def time_note(found: Post) -> str:
 
 def is_final(found: Post) -> bool:
     """Whether nothing of a post will change by itself any more."""
-    return all(one.state in FINAL or (one.due_at is None and one.state not in ON_ITS_WAY) for one in found.deliveries)
+    return all(is_at_rest(one) for one in found.deliveries)
 
 
-def needs_count(workspace: Workspace) -> int:
-    """How many posts of a workspace wait for a person."""
-    return len(posts(workspace, filter="needs", limit=100))
-
+def is_at_rest(one: Delivery) -> bool:
+    """Whether a delivery will not change by itself any more."""
+    return one.state in FINAL or (one.due_at is None and one.state not in ON_ITS_WAY)

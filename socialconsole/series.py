@@ -16,8 +16,9 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import selectinload
 
-from . import audit, drafts, media, posts
+from . import access, audit, drafts, media, posts
 from .accounts import actor
+from .checks import TIME_FIELDS, Choice
 from .database import release, took, writing
 from .deliveries import move
 from .drafts import Content
@@ -40,7 +41,7 @@ from .models import (
     new_id,
 )
 from .outside import now as present
-from .posts import Choice, Invalid, NotPossible, Sending
+from .posts import Invalid, NotPossible, Opened, Sending
 from .times import Nonexistent, day, moment, read_wall
 
 log = logging.getLogger("socialconsole.series")
@@ -55,6 +56,8 @@ OVERTAKEN = ("Its time passed while it could not go out, and a later time of the
              "Reschedule it if it still fits.")
 NO_PROFILE = "None of its profiles is connected any more. Connect one again, then start it again."
 NO_FILE = "A file of this post was deleted. Compose it anew with another file."
+ASK_AN_OWNER = ("An owner approves posts here before they go out, and this one would go out again and again. Ask an "
+                "owner to begin it, or choose Never.")
 OVER = "Its last day has passed. Compose it anew to go on."
 
 
@@ -101,6 +104,12 @@ def upcoming(series: Series, most: int = 3) -> list[Occurrence]:
     return [found for _, (_, found) in zip(range(most), _from(series, series.number), strict=False)]
 
 
+def following(series: Series) -> Iterator[Occurrence]:
+    """The times of a running series after the one ahead, without end where it has none."""
+    if series.state == RUNNING:
+        yield from (found for _, found in _from(series, series.number + 1))
+
+
 def rule(every: str, first_wall: str, zone: str, last_day: str = "") -> str:
     """When a series comes up, in words: `Every week on Monday at 09:00, Europe/Berlin, until 31 Dec 2026`."""
     first = read_wall(first_wall)
@@ -126,7 +135,7 @@ def rule_of(series: Series) -> str:
 
 def begin(workspace: Workspace, user: User, content: Content, account_ids: Sequence[str], *, every: str,
           wall_time: str, last_day: str = "", nonce: str, again: bool = False,
-          choices: Mapping[str, Choice] | None = None) -> Series:
+          choices: Mapping[str, Choice] | None = None, opened: Opened | None = None) -> Series:
     """Write a series and its first post in one go. The same nonce twice gives the first series.
 
     Raises Invalid with a sentence for each field: those of `posts.schedule`, and `repeat`, `last_day`. 404 for a file
@@ -136,6 +145,8 @@ def begin(workspace: Workspace, user: User, content: Content, account_ids: Seque
     if known is not None:
         return known
     errors = rule_errors(every, wall_time, last_day)
+    if access.must_ask(workspace, user):
+        errors["repeat"] = ASK_AN_OWNER
     try:
         planned = posts.plan(workspace, content, account_ids, when="later", wall_time=wall_time, again=again,
                              choices=choices)
@@ -146,7 +157,8 @@ def begin(workspace: Workspace, user: User, content: Content, account_ids: Seque
         raise Invalid(errors)
     try:
         with writing():
-            return _by_nonce(workspace, nonce) or _begin(workspace, user, planned, every, last_day.strip(), nonce)
+            return _by_nonce(workspace, nonce) or _begin(workspace, user, planned, every, last_day.strip(), nonce,
+                                                         opened or posts.form_draft(workspace, nonce))
     except IntegrityError:  # the same form, sent twice at the same moment
         known = _by_nonce(workspace, nonce)
         if known is None:
@@ -156,7 +168,7 @@ def begin(workspace: Workspace, user: User, content: Content, account_ids: Seque
 
 def _by_nonce(workspace: Workspace, nonce: str) -> Series | None:
     first = posts.by_nonce(workspace, nonce)
-    if first is None:
+    if first is None or posts.is_unsent(first):
         return None
     if first.series_id is None:
         raise Invalid({"repeat": "This form was sent already, as a single post. Open Compose anew to make it repeat."})
@@ -181,10 +193,11 @@ def rule_errors(every: str, wall_time: str, last_day: str) -> dict[str, str]:
 def _fixed_times(sendings: Sequence[Sending]) -> dict[str, str]:
     """A time among a platform's own choices fits one occurrence and no other."""
     return {f"option:{one.account_id}:{name}": "A post that repeats cannot carry a fixed time here. Empty this field."
-            for one in sendings for name in one.options if name in posts.TIME_FIELDS}
+            for one in sendings for name in one.options if name in TIME_FIELDS}
 
 
-def _begin(workspace: Workspace, user: User, planned: posts.Plan, every: str, last_day: str, nonce: str) -> Series:
+def _begin(workspace: Workspace, user: User, planned: posts.Plan, every: str, last_day: str, nonce: str,
+           opened: Opened | None) -> Series:
     now = present()
     series = Series(id=new_id("ser"), workspace_id=workspace.id, author_id=user.id, author_name=actor(user),
                     text=planned.content.text, content=planned.content.dump(), every=every, first_wall=planned.wall,
@@ -193,16 +206,16 @@ def _begin(workspace: Workspace, user: User, planned: posts.Plan, every: str, la
                                               "options": dict(one.options)} for one in planned.sendings])
     db.session.add(series)
     db.session.flush()
-    _write(series, workspace, planned.sendings, Occurrence(planned.wall, planned.due_at, ""), nonce, now)
+    _write(series, workspace, planned.sendings, Occurrence(planned.wall, planned.due_at, ""), nonce, now, opened)
     _record(series, "begun", rule_of(series))
     return series
 
 
 def _write(series: Series, workspace: Workspace, sendings: Sequence[Sending], found: Occurrence, nonce: str,
-           now: datetime) -> Post:
+           now: datetime, opened: Opened | None = None) -> Post:
     return posts.write(workspace, drafts.load(series.text, series.content), sendings, wall=found.wall,
                        due_at=found.instant, nonce=nonce, author_id=series.author_id, author_name=series.author_name,
-                       now=now, series_id=series.id, zone=series.time_zone)
+                       now=now, series_id=series.id, zone=series.time_zone, opened=opened)
 
 
 def _record(series: Series, action: str, summary: str) -> None:
@@ -300,7 +313,7 @@ def _overtake(series: Series, current: datetime, now: datetime) -> None:
     Unless a part of it is out, or a person gave it a time of its own.
     """
     for delivery in _waiting(series):
-        if delivery.scheduled_for == delivery.post.due_at < current and not delivery.parts:
+        if delivery.post.due_at == delivery.scheduled_for < current and not delivery.parts:
             move(delivery, MISSED, OVERTAKEN, now)
 
 
@@ -374,6 +387,8 @@ def resume(series: Series, user: User) -> Post:
     now = present()
     with writing() as session:
         session.refresh(series)
+        if access.must_ask(session.get_one(Workspace, series.workspace_id), user):
+            raise NotPossible("An owner approves posts here, so only an owner starts a repeating post again.")
         if series.state != STOPPED:
             raise NotPossible(f"This repeating post is {series.state} already.")
         workspace = session.get_one(Workspace, series.workspace_id)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from werkzeug.exceptions import NotFound
 
-from socialconsole import decisions, disconnections, outside, posts, publishing, series
+from socialconsole import checks, decisions, disconnections, outside, posts, publishing, series
 from socialconsole.database import writing
 from socialconsole.drafts import Content
 from socialconsole.extensions import db
@@ -78,6 +78,7 @@ def work() -> None:
 
 
 def local(post: Post) -> str:
+    assert post.due_at is not None
     return f"{post.due_at.astimezone(ZoneInfo(post.time_zone)):%m-%d %H:%M}"
 
 
@@ -122,9 +123,9 @@ def test_what_does_not_fit_is_said_at_its_field_and_nothing_is_written(begin, ch
 
 
 def test_a_fixed_time_among_the_choices_of_a_platform_is_refused(begin, account, monkeypatch):
-    monkeypatch.setattr(posts, "TIME_FIELDS", frozenset({"reply_settings"}))
+    monkeypatch.setattr(series, "TIME_FIELDS", frozenset({"reply_settings"}))
     with pytest.raises(Invalid) as refused:
-        begin(choices={account.id: posts.Choice(options={"reply_settings": "following"})})
+        begin(choices={account.id: checks.Choice(options={"reply_settings": "following"})})
     assert set(refused.value.errors) == {f"option:{account.id}:reply_settings"}
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from socialconsole import (
+    checks,
     decisions,
     deliveries,
     following,
@@ -47,7 +48,7 @@ from socialconsole.models import (
 )
 from socialconsole.providers import PROVIDERS, call
 from socialconsole.providers.base import App, Published, TokenSet
-from socialconsole.providers.content import Field, Located, Sent
+from socialconsole.providers.content import Field, Located, Problem, Sent
 from socialconsole.providers.refusals import Answer, Parsed
 
 
@@ -387,8 +388,8 @@ class TestOddInput:
     def test_a_choice_of_time_that_is_none_is_refused_in_words(self, world, account, monkeypatch, typed):
         x = type(PROVIDERS["twitter"])
         monkeypatch.setattr(x, "fields", (*x.fields, Field("at", "At", "time")))
-        choices = {account.id: posts.Choice(options={"at": typed})}
-        (one,) = posts.check(world.workspace, Content("Hi"), [account], choices)
+        choices = {account.id: checks.Choice(options={"at": typed})}
+        (one,) = checks.check(world.workspace, Content("Hi"), [account], choices)
         assert one.typed["at"] is not None
 
     @pytest.mark.parametrize(("typed", "instant"), [
@@ -398,19 +399,19 @@ class TestOddInput:
         change(type(world.workspace), world.workspace.id, time_zone="UTC")
         x = type(PROVIDERS["twitter"])
         monkeypatch.setattr(x, "fields", (*x.fields, Field("at", "At", "time")))
-        (one,) = posts.check(world.workspace, Content("Hi"), [account], {
-            account.id: posts.Choice(options={"at": typed})})
+        (one,) = checks.check(world.workspace, Content("Hi"), [account], {
+            account.id: checks.Choice(options={"at": typed})})
         assert one.options["at"] == instant
 
     def test_a_word_that_looks_like_a_file_is_a_word(self, world, account, monkeypatch):
         x = type(PROVIDERS["twitter"])
         monkeypatch.setattr(x, "fields", (*x.fields, Field("title", "Title", "text")))
-        (one,) = posts.check(world.workspace, Content("Hi"), [account], {
-            account.id: posts.Choice(options={"title": "med_ieval bread"})})
+        (one,) = checks.check(world.workspace, Content("Hi"), [account], {
+            account.id: checks.Choice(options={"title": "med_ieval bread"})})
         assert one.options["title"] == "med_ieval bread"
 
     def test_a_part_that_is_too_long_is_said_even_where_the_first_has_no_text(self, world, account, monkeypatch):
-        checks = [SimpleNamespace(account=account, fields=(), problems=[posts.Problem("text", "Part 2: too long.")])]
+        checks = [SimpleNamespace(account=account, fields=(), problems=[Problem("text", "Part 2: too long.")])]
         content = Content("", media=("med_1",), parts=(PartText("x" * 999),))
         assert posts._errors(content, checks) == {"text": "Part 2: too long."}
 
