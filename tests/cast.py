@@ -9,6 +9,7 @@ from PIL import Image
 
 from socialconsole import outside, passwords
 from socialconsole.database import writing
+from socialconsole.media import PREVIEWS
 from socialconsole.models import (
     EDITOR,
     OWNER,
@@ -17,11 +18,14 @@ from socialconsole.models import (
     ConnectionAttempt,
     Delivery,
     Grant,
+    Invitation,
     Media,
     Membership,
     PlatformApp,
     Post,
     Series,
+    Slot,
+    Upload,
     User,
     Workspace,
 )
@@ -112,7 +116,12 @@ class Things:
     delivery_id: str = "dlv_bread"
     platform: str = "twitter"
     media_id: str = "med_bread"
+    upload_id: str = "upl_bread"
     series_id: str = "ser_bread"
+    member_id: str = "usr_vera"
+    invitation_id: str = "inv_bread"
+    slot_id: str = "slt_bread"
+    card_name: str = "preview_" + 32 * "0"
 
 
 def make_things(cast: Cast) -> Things:
@@ -129,6 +138,9 @@ def make_things(cast: Cast) -> Things:
         session.add(Series(id=things.series_id, workspace_id=bakery, author_id=cast.alice.id, text="Secret recipe",
                            every="day", first_wall="2026-11-22T09:00", time_zone="UTC", created_at=now,
                            next_at=now + timedelta(days=1)))
+        session.add(Invitation(id=things.invitation_id, workspace_id=bakery, role=EDITOR, token_hash="-",
+                               invited_by=cast.alice.email, created_at=now, expires_at=now + timedelta(days=7)))
+        session.add(Slot(id=things.slot_id, workspace_id=bakery, weekday=0, wall="08:30"))
         post = Post(id=things.post_id, workspace_id=bakery, author_id=cast.alice.id, text="Secret recipe", due_at=now,
                     form_nonce="nonce", created_at=now)
         session.add_all((app, grant, account, post))
@@ -136,11 +148,14 @@ def make_things(cast: Cast) -> Things:
                              scheduled_for=now))
         session.add(Media(id=things.media_id, workspace_id=bakery, kind="image", type="image/png", size=1, sha256="-",
                           name="Secret recipe.png", width=8, height=8, created_at=now))
+        session.add(Upload(id=things.upload_id, workspace_id=bakery, user_id=cast.alice.id, name="Secret recipe.mp4",
+                           size=9, created_at=now, touched_at=now))
         session.add(ConnectionAttempt(
             id=things.attempt_id, state_hash="-", browser_hash="-", platform=things.platform, app=app, app_generation=1,
             workspace_id=bakery, user_id=cast.alice.id, login_id="log", redirect_uri="", scopes_asked="",
             state="declined", created_at=now, expires_at=now + timedelta(minutes=10)))
-    folder = current_app.extensions["config"].media_folder / bakery
-    folder.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8)).save(folder / things.media_id, "PNG")
+    folder = current_app.extensions["config"].media_folder
+    for path in (folder / bakery / things.media_id, folder / PREVIEWS / things.card_name):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path, "PNG")
     return things

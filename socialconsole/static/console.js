@@ -26,12 +26,12 @@
     const x = e.target.closest('[data-close]');
     if (x) x.closest('.toast').remove();
     // menus close when something else is clicked
-    $$('details.menu[open]').forEach((d) => { if (!d.contains(e.target)) d.open = false; });
+    $$('details:is(.menu, .nav-more)[open]').forEach((d) => { if (!d.contains(e.target)) d.open = false; });
   });
 
   document.addEventListener('keydown', (e) => {
     if (e.key !== 'Escape') return;
-    const d = $('details.menu[open]');
+    const d = $('details:is(.menu, .nav-more)[open]');
     if (d) { d.open = false; $('summary', d).focus(); }
   });
 

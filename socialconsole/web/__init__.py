@@ -6,27 +6,43 @@ from .. import access
 from . import (
     accounts,
     activity,
+    bulk,
+    calendar,
     callbacks,
     compose,
     connect,
+    drafts,
     errors,
+    feeds,
+    forgotten,
     frame,
     guard,
     health,
+    join,
+    library,
     media,
+    members,
     metrics,
+    palette,
     people,
     platform_apps,
     posts,
+    preview,
+    queue,
     redirects,
     series,
+    settings,
     setup,
     sign_in,
+    uploads,
+    workspaces,
 )
 
 BLUEPRINTS = (
-    health.bp, metrics.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp, connect.bp,
-    compose.bp, posts.bp, series.bp, media.bp, redirects.bp, callbacks.bp,
+    health.bp, metrics.bp, palette.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp,
+    connect.bp, compose.bp, drafts.bp, posts.bp, calendar.bp, queue.bp, feeds.bp, series.bp, media.bp, library.bp,
+    uploads.bp, preview.bp, bulk.bp, redirects.bp, callbacks.bp, members.bp, join.bp, settings.bp, workspaces.bp,
+    forgotten.bp,
 )
 
 
@@ -35,6 +51,7 @@ def register(app: Flask) -> None:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     frame.init_app(app)
+    preview.init_app(app)
     errors.init_app(app)
     # The form token is checked last: a stranger learns nothing from it, and a signed-out person is asked to sign in.
     checks = app.before_request_funcs.setdefault(None, [])

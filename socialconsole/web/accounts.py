@@ -9,16 +9,20 @@ from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
-from .. import accounts, connections, disconnections, outside
+from .. import accounts, connections, diagnosis, disconnections, outside, workspaces
 from ..access import requires
 from ..extensions import db
 from ..models import ACTIVE, DISCONNECTED, HELD, PAUSED, SCHEDULED, Account, Delivery
 from ..providers import provider as provider_of
 from . import words
+from .fixes import explained
+from .frame import outlines
 from .page import done, show
 
 bp = Blueprint("accounts", __name__, url_prefix="/w/<workspace_id>/profiles")
 
+ON_A_PAGE = 24
+NAMED = 3  # profiles that the banner calls by name
 FILTERS = (("all", "All"), ("needs", "Needs you"), ("disconnected", "Disconnected"))
 
 
@@ -38,7 +42,8 @@ class Card:
 class Banner:
     """The one banner: how many profiles wait for a person, the first of them, and what waits with them."""
 
-    cards: list[Card]
+    cards: list[Card]  # the most urgent ones
+    count: int
     waiting: int
     next_due: datetime | None
 
@@ -49,28 +54,58 @@ class Banner:
 @bp.get("")
 @requires("see")
 def index(workspace_id: str) -> ResponseReturnValue:
-    """All profiles of the workspace, those that need a person first."""
-    return _list(request.args.get("filter", "all"))
-
-
-def _list(wanted: str, status: int = 200, problem: str = "") -> ResponseReturnValue:
+    """The profiles of the workspace, those that need a person first, 24 on a page."""
+    wanted, search = request.args.get("filter", "all"), request.args.get("q", "").strip()
     if wanted not in dict(FILTERS):
         abort(404)
-    cards = _cards()
-    kinds = {"all": cards, "needs": [card for card in cards if card.status.word in words.NEEDS_A_PERSON],
-             "disconnected": [card for card in cards if card.account.state == DISCONNECTED]}
-    return show("profiles.html", None, status, cards=kinds[wanted], filter=wanted, filters=FILTERS, kinds=kinds,
-                banner=_banner(cards), offers=connections.offers(g.workspace), provider_of=provider_of, words=words,
-                problem=problem)
-
-
-def _cards() -> list[Card]:
-    found = accounts.accounts(g.workspace)
-    waits = _waiting([account.id for account in found])
     now = outside.now()
-    cards = [_card(account, now, waits.get(account.id, 0)) for account in found]
+    lines = _in_order(outlines(g.workspace), now)
+    kinds = {"all": lines, "needs": [one for one in lines if one.word(now) in accounts.NEEDS_PERSON],
+             "disconnected": [one for one in lines if one.state == DISCONNECTED]}
+    found = [one for one in kinds[wanted] if _matches(one, search)]
+    page = Page.of(found, request.args.get("page", 1, type=int))
+    return show("profiles.html", cards=_cards(page.ids, now), filter=wanted, filters=FILTERS, search=search, page=page,
+                counts={slug: len(some) for slug, some in kinds.items()}, banner=_banner(kinds["needs"], now),
+                offers=connections.offers(g.workspace), provider_of=provider_of, words=words,
+                room=workspaces.room(g.workspace))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of many lines, and where they stand."""
+
+    ids: list[str]
+    number: int
+    first: int
+    total: int
+
+    @classmethod
+    def of(cls, found: list[accounts.Outline], number: int) -> "Page":
+        """The page of that number, or the nearest there is."""
+        last = max(1, -(-len(found) // ON_A_PAGE))
+        number = min(max(number, 1), last)
+        start = (number - 1) * ON_A_PAGE
+        return cls([one.id for one in found[start : start + ON_A_PAGE]], number, start + 1, len(found))
+
+    @property
+    def last(self) -> int:
+        """The number of its last line."""
+        return self.first + len(self.ids) - 1
+
+
+def _in_order(lines: list[accounts.Outline], now: datetime) -> list[accounts.Outline]:
     order = {word: place for place, word in enumerate(words.STATUS_ORDER)}
-    return sorted(cards, key=lambda card: order[card.status.word])
+    return sorted(lines, key=lambda one: order[one.word(now)])
+
+
+def _matches(line: accounts.Outline, search: str) -> bool:
+    text = f"{line.display_name} {line.username} {line.kind} {provider_of(line.platform).name}".casefold()
+    return all(word in text for word in search.casefold().split())
+
+
+def _cards(ids: list[str], now: datetime) -> list[Card]:
+    waits = _waiting(ids)
+    return [_card(account, now, waits.get(account.id, 0)) for account in accounts.some(g.workspace, ids)]
 
 
 def _card(account: Account, now: datetime, waiting: int) -> Card:
@@ -96,16 +131,17 @@ def _waiting(ids: list[str]) -> dict[str, int]:
     return {account_id: number for account_id, number in rows}
 
 
-def _banner(cards: list[Card]) -> Banner | None:
-    urgent = [card for card in cards if card.status.word in words.NEEDS_A_PERSON]
+def _banner(urgent: list[accounts.Outline], now: datetime) -> Banner | None:
     if not urgent:
         return None
+    ids = [one.id for one in urgent]
     # the earliest post among what waits for them, so that the banner can say by when
-    next_due = db.session.scalar(
-        select(func.min(Delivery.scheduled_for))
+    waiting, next_due = db.session.execute(
+        select(func.count(), func.min(Delivery.scheduled_for))
         .where(Delivery.workspace_id == g.workspace.id, Delivery.state.in_((SCHEDULED, HELD)),
-               Delivery.account_id.in_([card.account.id for card in urgent])))
-    return Banner(urgent, sum(card.waiting for card in urgent), next_due)
+               Delivery.account_id.in_(ids))).one()
+    cards = [_card(account, now, 0) for account in accounts.some(g.workspace, ids[:NAMED])]
+    return Banner(cards, len(urgent), waiting, next_due)
 
 
 # ---------------------------------------------------------------- one profile
@@ -129,6 +165,14 @@ def _details(found: Account, **more: Any) -> dict[str, Any]:
         "recent": accounts.recent(found), "reconnectable": connections.reconnectable(found), "words": words,
         "meta": json.dumps(found.meta, indent=2, ensure_ascii=False), "loss": loss, "asking": False, "problem": "",
         "connected": found.state != DISCONNECTED, **more}
+
+
+@bp.get("/<account_id>/why")
+@requires("see")
+def why(workspace_id: str, account_id: str) -> ResponseReturnValue:
+    """Whether anything keeps a profile from publishing, and what helps."""
+    found = accounts.account(g.workspace, account_id)
+    return show("account.html", **_details(found, **explained(diagnosis.why(g.workspace, found), found)))
 
 
 @bp.get("/<account_id>/avatar")

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, flash, g, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import access, accounts, connections, outside
+from .. import access, accounts, connections, outside, workspaces
 from ..access import requires
 from ..extensions import db
 from ..models import DISCONNECTED, EXPIRED, FINISHED, GRANTED, STARTED, Account, ConnectionAttempt, PlatformApp
@@ -139,6 +139,8 @@ def confirm(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
         connections.confirm(found, chosen, g.user, as_new=as_new, may_add=access.may("connect"))
     except connections.AnotherProfile:
         return _page(found, 409)
+    except connections.OverLimit as problem:
+        return _page(found, 422, str(problem))
     except connections.NotOffered as problem:
         return _page(found, 409, str(problem))
     return redirect(url_for(".attempt", workspace_id=workspace_id, attempt_id=attempt_id), 303)
@@ -186,4 +188,5 @@ def _choice(found: ConnectionAttempt, problem: str) -> dict[str, Any]:
         "ticked": ticked or {choice.profile.platform_user_id for choice in choices if choice.ticked},
         "person": connections.person_name(found), "missing": connections.missing(found),
         "other": connections.reconnects_another(found), "problem": problem, "again": _again(found),
-        "searchable": len(choices) >= SEARCH_FROM, "may_add": access.may("connect")}
+        "searchable": len(choices) >= SEARCH_FROM, "may_add": access.may("connect"),
+        "room": workspaces.room(g.workspace)}

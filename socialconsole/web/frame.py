@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, current_app, g, get_flashed_messages, request, url_for
 
-from .. import access, accounts, outside, platform_apps, posts, times
-from ..models import Membership, Workspace
+from .. import access, accounts, draft_posts, outside, platform_apps, post_lists, times
+from ..models import SUBMITTED, Membership, Workspace
 from ..providers import PROVIDERS
 from . import signs
 
@@ -24,14 +25,28 @@ class Place:
     short: str = ""
     covers: tuple[str, ...] = ()  # blueprints or endpoints that belong to it
     count: Callable[[Workspace | None], int] | None = None  # how much there needs a person
+    keys: str = ""  # the shortcut that leads there
+    is_for_approval: bool = False  # shown while approval is on, or something waits for it
+
+
+def outlines(workspace: Workspace) -> list[accounts.Outline]:
+    """The outlines of a workspace's accounts; read once for each page."""
+    known: dict[str, list[accounts.Outline]] = g.setdefault("outlines", {})
+    if workspace.id not in known:
+        known[workspace.id] = accounts.outlines(workspace)
+    return known[workspace.id]
 
 
 def _profiles_count(workspace: Workspace | None) -> int:
-    return len(accounts.needs_person(workspace)) if workspace else 0
+    return accounts.needs_count(outlines(workspace), outside.now()) if workspace else 0
 
 
 def _posts_count(workspace: Workspace | None) -> int:
-    return posts.needs_count(workspace) if workspace else 0
+    return post_lists.needs_count(workspace) if workspace else 0
+
+
+def _waiting_count(workspace: Workspace | None) -> int:
+    return draft_posts.count(workspace, SUBMITTED) if workspace else 0
 
 
 def _platforms_count(_: Workspace | None) -> int:
@@ -40,14 +55,23 @@ def _platforms_count(_: Workspace | None) -> int:
 
 
 WORKSPACE_PLACES = (
-    Place("accounts.index", "Social Profile", "profiles", "see", "Profile", ("accounts", "connect"), _profiles_count),
-    Place("compose.compose", "Compose", "compose", "compose", "", ("compose",)),
-    Place("posts.index", "Posts", "posts", "see", "", ("posts", "series"), _posts_count),
+    Place("accounts.index", "Social Profile", "profiles", "see", "Profile", ("accounts", "connect"), _profiles_count,
+          keys="g s"),
+    Place("compose.compose", "Compose", "compose", "compose", "", ("compose",), keys="c"),
+    Place("posts.index", "Posts", "posts", "see", "", ("posts", "series", "drafts", "bulk"), _posts_count,
+          keys="g p"),
+    Place("calendar.index", "Calendar", "calendar", "see", "", ("calendar", "queue", "feeds"), keys="g c"),
+    Place("drafts.waiting", "Approval", "check", "approve", "", ("drafts.review",), _waiting_count,
+          is_for_approval=True),
+    Place("library.index", "Media", "media", "see", "", ("library", "uploads"), keys="g m"),
+    Place("members.index", "Members", "members", "see", "", ("members",)),
     Place("activity.workspace", "Activity", "activity", "see"),
+    Place("settings.page", "Settings", "settings", "settings", "", ("settings",)),
 )
 ADMIN_PLACES = (
     Place("platform_apps.index", "Social Platform", "platform", "admin", "Platform", ("platform_apps",),
           _platforms_count),
+    Place("workspaces.index", "Workspaces", "workspaces", "admin", "", ("workspaces",)),
     Place("health.page", "Health", "health", "admin"),
     Place("activity.installation", "Activity", "activity", "admin"),
 )
@@ -82,11 +106,14 @@ def frame() -> Frame:
     is_admin = g.user.is_platform_admin
     admin_area = is_admin and (access.permission_of(request.endpoint) == "admin" or not members)
     here = None if admin_area else _member_here(members)
-    roles = access.PERMISSIONS
-    places = ADMIN_PLACES if admin_area else [
-        place for place in WORKSPACE_PLACES if here and here.role in roles[place.permission]]
+    places = ADMIN_PLACES if admin_area else [place for place in WORKSPACE_PLACES if here and is_open_to(place, here)]
     workspace = here.workspace if here else None
     return Frame(members, workspace, admin_area, _entries(places, workspace), url_for(ADMIN_HOME) if is_admin else "")
+
+
+def is_open_to(place: Place, member: Membership) -> bool:
+    """Whether a member's role opens a place of the workspace."""
+    return member.role in access.PERMISSIONS[place.permission]
 
 
 def _member_here(members: list[Membership]) -> Membership | None:
@@ -98,8 +125,10 @@ def _member_here(members: list[Membership]) -> Membership | None:
 def _entries(places: Sequence[Place], workspace: Workspace | None) -> list[Entry]:
     current = _current(places)
     values: dict[str, Any] = {"workspace_id": workspace.id} if workspace else {}
-    return [Entry(place, url_for(place.endpoint, **values), place is current,
-                  place.count(workspace) if place.count else 0) for place in places]
+    found = [Entry(place, url_for(place.endpoint, **values), place is current,
+                   place.count(workspace) if place.count else 0) for place in places]
+    return [one for one in found if not one.place.is_for_approval or one.count or one.is_current or (
+        workspace and workspace.needs_approval)]
 
 
 def _current(places: Sequence[Place]) -> Place | None:
@@ -117,9 +146,11 @@ def home(membership: Membership) -> str:
 
 
 def zone() -> str:
-    """The time zone that times on this page are shown in: the workspace's, else UTC."""
-    workspace = g.get("workspace")
-    return workspace.time_zone if workspace else "UTC"
+    """The time zone that times on this page are shown in: the workspace's, outside of one the person's, else UTC."""
+    workspace, user = g.get("workspace"), g.get("user")
+    if workspace:
+        return str(workspace.time_zone)
+    return user.time_zone or "UTC" if user else "UTC"
 
 
 def _exact(instant: datetime) -> str:
@@ -141,6 +172,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         frame=frame, home=home, zone=zone, exact=_exact, ago=_ago, theme=theme, sign_icon=signs.icon_of,
         label_of=signs.label_of, wire_of=signs.wire_of, tone_of=signs.tone, initials_of=signs.initials,
-        tag_of=signs.tag, PROVIDERS=PROVIDERS, role_words=access.ROLE_WORDS, messages=get_flashed_messages)
+        tag_of=signs.tag, remembered=lru_cache(maxsize=None, typed=True), PROVIDERS=PROVIDERS,
+        role_words=access.ROLE_WORDS, messages=get_flashed_messages)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"public_host": current_app.extensions["config"].public_url.split("://")[-1]})

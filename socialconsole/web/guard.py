@@ -129,8 +129,8 @@ def content_policy(has_forms: bool) -> str:
             origins = []  # the page about the broken database must still come out
     # Chromium stops a form whose redirect leaves this list. https://www.w3.org/TR/CSP3/#directive-form-action
     forms = " ".join(["'self'", *origins])
-    return ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-            f"font-src 'self'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'")
+    return ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+            f"connect-src 'self'; font-src 'self'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'")
 
 
 def _pack(answer: Response) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, g, make_response, request, send_file
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
-from werkzeug.datastructures import FileStorage
 
 from .. import media
 from ..access import requires
@@ -22,8 +21,13 @@ from ..models import Media, PlatformApp
 from .page import show
 
 bp = Blueprint("media", __name__)
+bp.app_template_global("has_thumbnail")(media.has_thumbnail)
+bp.app_template_global("file_facts")(media.facts_in_words)
+bp.app_template_global("file_size")(media.size_in_words)
 
 FORM_ROOM = 1024 * 1024  # for the fields beside the files
+FIELDS_ROOM = 4 * 1024 * 1024  # the longest draft, every sign of it written as %E4%BD%A0
+MOST_FIELDS = 20_000  # several for each of a thousand profiles
 MOST_FILES = 20
 PROOF_ENDING = ".txt"
 LONGEST_PROOF = 4096
@@ -39,7 +43,11 @@ def takes_files(view: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(view)
     def wrapped(*args: Any, **values: Any) -> Any:
         config: Config = current_app.extensions["config"]
-        request.max_content_length = config.media_max_bytes + FORM_ROOM
+        request.max_form_memory_size = max(request.max_form_memory_size or 0, FIELDS_ROOM)
+        # A form of the other kind holds no files, and is read into memory as a whole.
+        request.max_content_length = (config.media_max_bytes + FORM_ROOM if request.mimetype == "multipart/form-data"
+                                      else request.max_form_memory_size)
+        request.max_form_parts = MOST_FIELDS
         csrf.protect()
         return view(*args, **values)
 
@@ -55,26 +63,39 @@ def takes_files(view: Callable[..., Any]) -> Callable[..., Any]:
 @takes_files
 def upload(workspace_id: str) -> ResponseReturnValue:
     """Keep the files and answer with one item each; what was refused is said beside them, 422 if all were."""
-    stored: list[Media] = []
-    refused: list[str] = []
-    for file in _uploads():
-        try:
-            stored.append(media.store(g.workspace, g.user, file.stream, file.filename or ""))
-        except media.Refused as problem:
-            refused.append(str(problem))
+    stored, refused = received()
     if not stored and not refused:
         refused.append("No file came with the form. Choose one first.")
     status = 200 if stored else 422
     if request.accept_mimetypes.best_match(("text/html", "application/json")) == "application/json":
-        return {"media": [_plain(one) for one in stored], "problems": refused}, status
+        return {"media": [described(one) for one in stored], "problems": refused}, status
     return show("media.html", "items", status, stored=stored, refused=refused)
 
 
-def _uploads() -> list[FileStorage]:
-    return [file for file in request.files.getlist("files") if file.filename][:MOST_FILES]
+def received(*, kept: bool = False) -> tuple[list[Media], list[str]]:
+    """Keep the files that came with a form; returns them, and a sentence for each that was refused.
+
+    `kept`: they stay in the library.
+    """
+    stored: list[Media] = []
+    given = [file for file in request.files.getlist("files") if file.filename]
+    refused = [too_many(len(given))] if len(given) > MOST_FILES else []
+    for file in given[:MOST_FILES]:
+        try:
+            stored.append(media.store(g.workspace, g.user, file.stream, file.filename or "", kept=kept))
+        except media.Refused as problem:
+            refused.append(str(problem))
+    return stored, refused
 
 
-def _plain(one: Media) -> dict[str, Any]:
+def too_many(number: int) -> str:
+    """What is said about more files than are taken at once."""
+    return (f"{number} files came at once, and {MOST_FILES} are taken at a time. The last {number - MOST_FILES} were "
+            "left out: choose them once more.")
+
+
+def described(one: Media) -> dict[str, Any]:
+    """A file for scripts."""
     return {"id": one.id, "name": one.name, "kind": one.kind, "type": one.type, "size": one.size, "width": one.width,
             "height": one.height, "seconds": one.seconds, "pages": one.pages, "alt_text": one.alt_text,
             "facts": media.facts_in_words(one), "unknown": (one.facts or {}).get("unknown", [])}

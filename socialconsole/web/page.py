@@ -19,6 +19,12 @@ def wants_block() -> bool:
             and asked.get("HX-History-Restore-Request") != "true")
 
 
+def typed_version() -> int | None:
+    """The version of a post that a form was filled from; None where it names none, 0 where it names no number."""
+    typed = request.form.get("version", "")
+    return (int(typed) if typed.isdecimal() and len(typed) < 10 else 0) if typed else None
+
+
 def show(template: str, block: str | None = None, status: int = 200, **context: Any) -> Response:
     """The whole page, or for htmx the named block alone."""
     return blocks(template, (block,) if block else (), status, **context)

@@ -1,55 +1,151 @@
 """Posts and one Post: what became of what was written, and what a person may decide about it.
 
-Every action is a plain form; a page whose deliveries still move polls itself and stops once they rest.
+Every action is a plain form; a page whose deliveries still move asks for itself again and stops once they rest. Where
+nothing changed since, the answer to that is 204, without a body.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import decisions, drafts, media, outside, posts, series, times
+from .. import decisions, diagnosis, draft_posts, drafts, media, outside, post_lists, posts, rehearsal, series, times
 from ..access import requires
-from ..models import FAILED, HELD, MISSED, SCHEDULED, Delivery, Post
+from ..checks import Choice
+from ..models import DRAFT, FAILED, HELD, MISSED, SCHEDULED, SENT, SUBMITTED, UNCONFIRMED, Delivery, Post
+from ..post_lists import Wanted
 from ..posts import Invalid, NotPossible
 from ..providers import provider as provider_of
 from ..providers.content import COMMENT
 from . import words
-from .page import done, invalid, show
+from .fixes import edit_of, explained, fix_of
+from .page import done, invalid, moved, show, wants_block
 
 bp = Blueprint("posts", __name__, url_prefix="/w/<workspace_id>")
 
-FILTERS = (("all", "All"), ("needs", "Needs you"), ("scheduled", "Scheduled"), ("published", "Published"))
-PAGE = 30
-SOON = timedelta(minutes=2)
+FILTERS = (("all", "All"), ("needs", "Needs you"), ("scheduled", "Scheduled"), ("published", "Published"),
+           ("failed", "Failed"))
+SOON, LATER = timedelta(minutes=2), timedelta(minutes=15)
 STOPPABLE = (SCHEDULED, HELD, FAILED, MISSED)
+TO_EXPLAIN = (SCHEDULED, HELD, FAILED, MISSED, UNCONFIRMED)  # where somebody may ask why it does not go out
+TO_REHEARSE = (SCHEDULED, HELD, FAILED, MISSED)
+NO_DAY = "Give a day, such as 2026-11-23."
 
 
-# ---------------------------------------------------------------- the list and one post
+# ---------------------------------------------------------------- the list
 
 
 @bp.get("/posts")
 @requires("see")
 def index(workspace_id: str) -> ResponseReturnValue:
     """The posts of the workspace, newest first, with a live status per profile."""
-    wanted = request.args.get("filter", "all")
-    if wanted not in dict(FILTERS):
+    wanted, errors = _wanted()
+    before = request.args.get("before", "")
+    page = post_lists.page(g.workspace, wanted, before)
+    every = _pace(one for row in page.rows for one in row.deliveries)
+    mark = f"{page.mark}{every}"
+    if _is_unchanged(mark):
+        return "", 204
+    return show("posts.html", "list", 422 if errors else 200, **_list(wanted, errors), rows=page.rows, before=before,
+                next=page.next, every=every, mark=mark)
+
+
+def _list(wanted: Wanted, errors: dict[str, str]) -> dict[str, Any]:
+    """What the list shows besides its rows. `kept`: what its links carry on."""
+    kept = {name: value for name, value in _typed().items() if value}
+    whole = {} if wants_block() else {
+        "profiles": post_lists.profiles(g.workspace, wanted.account_id), "authors": post_lists.authors(g.workspace)}
+    return {"wanted": wanted, "kept": kept, "typed": _typed(), "errors": errors, "filters": FILTERS,
+            "needs": post_lists.needs_count(g.workspace), "words": words, "provider_of": provider_of,
+            "waits": draft_posts.count(g.workspace, SUBMITTED), "drafts": draft_posts.count(g.workspace, DRAFT),
+            "stoppable": STOPPABLE, "found": "", **whole}
+
+
+def _typed() -> dict[str, str]:
+    """What the address asks for, besides the page."""
+    names = ("filter", "q", "account", "platform", "author", "from", "to")
+    typed = {name: request.args.get(name, "").strip() for name in names}
+    return {**typed, "filter": "" if typed["filter"] == "all" else typed["filter"]}
+
+
+def _wanted() -> tuple[Wanted, dict[str, str]]:
+    """What the list shall show, and what is wrong with what was typed. 404 for a filter that does not exist."""
+    typed = _typed()
+    if typed["filter"] and typed["filter"] not in dict(FILTERS):
         abort(404)
-    before = request.args.get("before") or None
-    found = posts.posts(g.workspace, filter=wanted, before=before, limit=PAGE + 1)
-    shown, more = found[:PAGE], len(found) > PAGE
-    return show("posts.html", "list", posts=shown, filter=wanted, filters=FILTERS, before=before,
-                next=shown[-1].id if more else None, needs=posts.needs_count(g.workspace),
-                every=_pace(shown), words=words, provider_of=provider_of)
+    begin, wrong_from = _day(typed["from"], "from", 0)
+    end, wrong_to = _day(typed["to"], "to", 1)
+    wanted = Wanted(typed["filter"] or "all", typed["account"], typed["platform"], typed["author"],
+                    post_lists.tidy(typed["q"]), begin, end)
+    return wanted, {**wrong_from, **wrong_to}
+
+
+def _day(text: str, name: str, ahead: int) -> tuple[datetime | None, dict[str, str]]:
+    """The instant at which a day begins by the clock of the workspace, `ahead` days later."""
+    if not text:
+        return None, {}
+    try:
+        wall = times.read_wall(text[:10]) + timedelta(days=ahead)
+        return times.moment(wall, g.workspace.time_zone).instant, {}
+    except (times.Nonexistent, OverflowError):
+        return None, {name: NO_DAY}
+
+
+def _is_unchanged(mark: str) -> bool:
+    """Whether a page that asks again has this already."""
+    return wants_block() and request.args.get("seen") == mark
+
+
+# ---------------------------------------------------------------- several posts
+
+
+@bp.get("/posts/cancel")
+@requires("compose")
+def ask_cancel(workspace_id: str) -> ResponseReturnValue:
+    """The question before several posts are cancelled."""
+    chosen = _chosen_posts(request.args.getlist("post"))
+    if not chosen:
+        return moved(url_for(".index", workspace_id=workspace_id), words.NONE_CHOSEN)
+    stops = {one.id: [delivery for delivery in one.deliveries if delivery.state in STOPPABLE] for one in chosen}
+    page = post_lists.page(g.workspace, Wanted())
+    return show("posts.html", **_list(Wanted(), {}), rows=page.rows, before="", next=page.next, every="", mark="",
+                asked=chosen, stops=stops)
+
+
+@bp.post("/posts/cancel")
+@requires("compose")
+def cancel_several(workspace_id: str) -> ResponseReturnValue:
+    """Cancel all of the chosen posts that has not gone out."""
+    number, late = 0, 0
+    for one in _chosen_posts(request.form.getlist("post")):
+        try:
+            decisions.cancel(one, g.user)
+            number += 1
+        except NotPossible:
+            late += 1
+    said = words.cancelled(number, late) if number or late else words.NONE_CHOSEN
+    return moved(url_for(".index", workspace_id=workspace_id), said)
+
+
+def _chosen_posts(ids: list[str]) -> list[Post]:
+    """Those of the named posts that are there; a stranger's is left out like one that is not."""
+    return post_lists.some(g.workspace, ids[: post_lists.PAGE])
+
+
+# ---------------------------------------------------------------- one post
 
 
 @bp.get("/posts/<post_id>")
 @requires("see")
 def post(workspace_id: str, post_id: str) -> ResponseReturnValue:
     """One post: a line per profile, what happened, and what can be done."""
-    return show("post.html", "status", **_one(posts.post(g.workspace, post_id)))
+    if "seen" in request.args:
+        found = posts.post(g.workspace, post_id)
+        if _is_unchanged(_mark(found)):
+            return "", 204
+    return show("post.html", "status", **_one(post_lists.whole(g.workspace, post_id)))
 
 
 @bp.post("/posts/<post_id>/cancel")
@@ -59,20 +155,33 @@ def cancel(workspace_id: str, post_id: str) -> ResponseReturnValue:
     return _act(post_id, lambda found: decisions.cancel(found, g.user), "Cancelled. What is already published stays.")
 
 
+def _mark(found: Post) -> str:
+    known = post_lists.deliveries(found)
+    return post_lists.mark_of(found, known, _pace(known))
+
+
 def _one(found: Post) -> dict[str, Any]:
-    steps = sorted(((event, delivery) for delivery in found.deliveries for event in delivery.log),
-                   key=lambda pair: (pair[0].at, pair[0].id), reverse=True)
     content = drafts.load(found.text, found.content)
     repeats = series.of_post(g.workspace, found)
     shown = {one.id: one for one in media.still_there(g.workspace, list(content.all_media))}
+    every = _pace(found.deliveries)
     return {
-        "post": found, "steps": steps, "content": content, "shown": shown, "every": _pace([found]), "words": words,
+        "post": found, "content": content, "shown": shown, "every": every, "words": words,
+        "mark": post_lists.mark_of(found, found.deliveries, every), "is_unsent": posts.is_unsent(found),
+        "targets": draft_posts.accounts_of(g.workspace, [found]) if found.targets and not found.deliveries else {},
         "provider_of": provider_of, "format_label": _format_label, "further": _further, "chosen": _chosen,
-        "action": None, "problem": "", "time_note": posts.time_note(found),
-        "series": repeats, "rule": series.rule_of(repeats) if repeats else "",
-        "can_cancel": sum(one.state in STOPPABLE for one in found.deliveries) > 1,
+        "own": _own, "action": None, "problem": "", "time_note": posts.time_note(found) if found.due_at else "",
+        "series": repeats, "rule": series.rule_of(repeats) if repeats else "", "edit_of": edit_of,
+        "can_cancel": sum(one.state in STOPPABLE for one in found.deliveries) > 1, "to_explain": TO_EXPLAIN,
+        "can_rehearse": any(one.state in TO_REHEARSE for one in found.deliveries), "lines": None,
         "actions": {one.id: _actions(one) for one in found.deliveries},
     }
+
+
+def _own(delivery: Delivery) -> drafts.Content | None:
+    """What a profile publishes, where that differs from the common text or first comment."""
+    content = drafts.load(delivery.post.text, delivery.post.content)
+    return content.for_account(delivery.account_id) if delivery.account_id in content.own else None
 
 
 def _further(delivery: Delivery) -> list[tuple[str, dict[str, str]]]:
@@ -103,23 +212,53 @@ def _actions(delivery: Delivery) -> tuple[words.Action, ...]:
     return tuple(one for one in words.actions(delivery) if one is not words.DELETE or deletable)
 
 
-def _pace(shown: list[Post]) -> str:
-    """How often a page looks again: every 2 s while something moves or is due, seldom while it waits, else never."""
-    soon = outside.now() + SOON
-    if any(_moves(delivery, soon) for found in shown for delivery in found.deliveries):
-        return "2s"
-    return "" if all(posts.is_final(found) for found in shown) else "30s"
+def _pace(shown: Iterable[Delivery]) -> str:
+    """How often a page looks again: every 2 s while something moves or is due, slower while it waits, at last never."""
+    now, known = outside.now(), list(shown)
+    ahead = [_ahead(one, now) for one in known if not posts.is_at_rest(one)]
+    if not ahead:
+        return ""
+    return "2s" if min(ahead) <= SOON else "10s" if min(ahead) <= LATER else "30s"
 
 
-def _moves(delivery: Delivery, soon: datetime) -> bool:
-    return delivery.state in words.MOVING or (delivery.due_at is not None and delivery.due_at <= soon)
+def _ahead(delivery: Delivery, now: datetime) -> timedelta:
+    """How long nothing will happen to a delivery, as far as one knows."""
+    if delivery.due_at is not None:
+        return delivery.due_at - now
+    is_forgotten = delivery.state == SENT and delivery.lease_until is None  # a notice of the platform may still come
+    return LATER * 2 if is_forgotten else timedelta()
+
+
+# ---------------------------------------------------------------- why not, and what would happen
+
+
+@bp.get("/posts/<post_id>/<delivery_id>/why")
+@requires("see")
+def why(workspace_id: str, post_id: str, delivery_id: str) -> ResponseReturnValue:
+    """Why a delivery cannot be published: what it has to pass, up to what blocks."""
+    delivery = _delivery(post_id, delivery_id)
+    steps = diagnosis.why(g.workspace, delivery.account, delivery)
+    context = _one(post_lists.whole(g.workspace, post_id))
+    return show("post.html", **{**context, **explained(steps, delivery.account, delivery), "every": ""})
+
+
+@bp.post("/posts/<post_id>/rehearse")
+@requires("compose")
+def rehearse(workspace_id: str, post_id: str) -> ResponseReturnValue:
+    """Check a scheduled post without publishing it: a line for each profile that has not got it yet."""
+    found = post_lists.whole(g.workspace, post_id)
+    waiting = [one for one in found.deliveries if one.state in TO_REHEARSE]
+    lines = rehearsal.rehearse(g.workspace, drafts.load(found.text, found.content), [one.account_id for one in waiting],
+                               {one.account_id: Choice(one.format, one.options) for one in waiting})
+    fixes = {one.account_id: fix_of(line.blocker, line.account, one) for one in waiting for line in lines
+             if line.account.id == one.account_id}
+    return show("post.html", "rehearsal", **{**_one(post_lists.whole(g.workspace, post_id)), "lines": lines,
+                                             "fixes": fixes, "checked_at": outside.now()})
 
 
 # ---------------------------------------------------------------- actions on one delivery
 
 Deed = Callable[[Delivery], object]
-
-
 DEEDS: dict[str, Deed] = {
     words.RETRY.slug: lambda delivery: decisions.retry(delivery, g.user),
     words.CANCEL.slug: lambda delivery: decisions.cancel_delivery(delivery, g.user),
@@ -141,7 +280,7 @@ def ask(workspace_id: str, post_id: str, delivery_id: str, action: str) -> Respo
         abort(404)
     if wanted not in _actions(delivery):
         return _moved_on(delivery.post, "This has changed meanwhile, so the question no longer fits.")
-    return show("post.html", **{**_one(delivery.post), **_question(delivery, wanted)})
+    return show("post.html", **{**_one(post_lists.whole(g.workspace, post_id)), **_question(delivery, wanted)})
 
 
 @bp.post("/posts/<post_id>/<delivery_id>/<action>")
@@ -194,10 +333,10 @@ def _act(post_id: str, deed: Callable[[Post], object], said: str) -> ResponseRet
         return _moved_on(found, str(problem))
     back = url_for(".post", workspace_id=g.workspace.id, post_id=post_id)
     # `acted`: the pressed button is gone after the swap, so the focus goes to the heading instead of nowhere.
-    return done("post.html", "status", back, said, acted=True, **_one(posts.post(g.workspace, post_id)))
+    return done("post.html", "status", back, said, acted=True, **_one(post_lists.whole(g.workspace, post_id)))
 
 
 def _moved_on(found: Post, why: str) -> ResponseReturnValue:
     """The page as it is now, saying why the wish came too late."""
-    context = _one(posts.post(g.workspace, found.id))
+    context = _one(post_lists.whole(g.workspace, found.id))
     return show("post.html", "status", 409, **{**context, "problem": why, "acted": True})

@@ -82,6 +82,7 @@ def resume(workspace_id: str, series_id: str) -> ResponseReturnValue:
         ahead = series.resume(found, g.user)
     except NotPossible as problem:
         return _moved_on(found, str(problem))
+    assert ahead.due_at is not None  # only a draft has none
     return _done(found, f"It repeats again. Next: {times.exact_with_utc(ahead.due_at, found.time_zone)}.")
 
 

@@ -75,11 +75,12 @@ def signed_in(token: str, address: str) -> Response:
 @bp.post("/sign-out")
 @requires("public")
 def sign_out() -> ResponseReturnValue:
-    """End this browser's login; doing it twice is the same as once."""
+    """End this browser's login, and go on to `next`, a public page of ours; doing it twice is the same as once."""
+    wanted = access.safe_next(request.form.get("next", ""))
     if g.login is not None:
         logins.end(g.login, outside.now())
     session.clear()
-    answer = make_response(redirect(url_for(".form"), 303))
+    answer = make_response(redirect(_inside(wanted) or url_for("sign_in.form"), 303))
     answer.delete_cookie(access.cookie_name(), path=access.cookie_path(), httponly=True, samesite="Lax",
                          secure=access.cookie_name().startswith("__Host-"))
     answer.headers["Clear-Site-Data"] = '"storage"'

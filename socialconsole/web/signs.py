@@ -16,6 +16,7 @@ SIGNS: dict[str, tuple[str, str]] = {
     "disconnected": ("slash", "Disconnected"),
     # deliveries
     "draft": ("compose", "Draft"),
+    "submitted": ("clock", "Waiting for approval"),
     "scheduled": ("clock", "Scheduled"),
     "preparing": ("busy", "Preparing"),
     "processing": ("busy", "Processing"),

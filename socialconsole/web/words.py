@@ -4,7 +4,7 @@ Services write a note where they know more; these are the words for when they do
 icons and tones are the same everywhere and live with the macros.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..models import (
@@ -26,6 +26,7 @@ from ..models import (
     Delivery,
     DeliveryEvent,
 )
+from ..post_lists import NEEDS_PERSON
 
 # ---------------------------------------------------------------- deliveries
 
@@ -95,6 +96,17 @@ DONE = {
     "delete": "Deleted at {platform}.",
 }
 
+# what is said where a list of posts is empty, by its filter
+NO_POSTS = {
+    "all": "No older posts.",
+    "needs": "Nothing needs you.",
+    "scheduled": "Nothing is scheduled.",
+    "published": "Nothing is published yet.",
+    "failed": "Nothing failed.",
+}
+NOT_FOUND = "No post fits what you look for. Widen the period, choose another profile, or search for less."
+NONE_CHOSEN = "Choose at least one post first."
+
 # where a delivery moves by itself within seconds; elsewhere a slow look is enough
 MOVING = (PREPARING, PROCESSING, PUBLISHING, SENT)
 
@@ -122,6 +134,18 @@ def summary(deliveries: Iterable[Delivery]) -> str:
     for delivery in deliveries:
         counts[delivery.state] = counts.get(delivery.state, 0) + 1
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "not sent to any profile"
+
+
+def counted(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The states of a post to many profiles with their numbers, what needs a person first, then the most."""
+    return sorted(counts.items(), key=lambda pair: (pair[0] not in NEEDS_PERSON, -pair[1], pair[0]))
+
+
+def cancelled(done: int, late: int) -> str:
+    """What came of cancelling several posts."""
+    said = f"{count(done, 'post')} cancelled. What is already published stays."
+    return f"{said} {count(late, 'post')} had moved on, so nothing of {'it' if late == 1 else 'them'} was " \
+           "cancelled." if late else said
 
 
 def step(event: DeliveryEvent) -> str:
