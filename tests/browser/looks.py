@@ -1,12 +1,14 @@
-"""How a page looks to everybody: axe-core in both themes and both widths, and nothing to scroll sideways."""
+"""How a page looks to everybody: axe-core in both themes, desk, tablet and phone, and nothing to scroll sideways."""
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, ViewportSize
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+TABLET: ViewportSize = {"width": 768, "height": 1024}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]
+PLACES = ["target-size", "scrollable-region-focusable"]
 
 # Colours are judged where they have arrived, not while they fade. What one fade's end begins is ended too; a spinner
 # has no end to be brought to.
@@ -29,15 +31,16 @@ TOO_WIDE = """() => {
 
 
 def faults(page: Page) -> list[str]:
-    """What is wrong with the page in front of us, in each of its four looks; empty if nothing is."""
+    """What is wrong with the page in front of us, in each of its looks; empty if nothing is."""
     found: list[str] = []
     page.evaluate(AXE_SCRIPT)
-    for size in (DESKTOP, PHONE):
+    for size in (DESKTOP, TABLET, PHONE):
         page.set_viewport_size(size)
         found += [f"{size['width']} px: scrolls sideways because of {element}" for element in page.evaluate(TOO_WIDE)]
         page.set_viewport_size({"width": size["width"], "height": max(size["height"], page.evaluate(HEIGHT))})
-        # The theme changes colours and nothing else, so the rest is asked once for each width.
-        for scheme, rules in (("light", RULES), ("dark", COLOURS)):
+        # The theme changes colours and nothing else, so the rest is asked once for each width; a tablet shows what the
+        # phone shows, in other places.
+        for scheme, rules in (("light", PLACES),) if size is TABLET else (("light", RULES), ("dark", COLOURS)):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             page.evaluate(SETTLE)
             found += [f"{scheme}, {size['width']} px: {one}" for one in page.evaluate(RUN, rules)]

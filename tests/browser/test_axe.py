@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from socialconsole.models import FAILED, MISSED, UNCONFIRMED
 from socialconsole.providers import PROVIDERS
 from tests import story
-from tests.browser import looks
+from tests.browser import desk, looks
 from tests.browser.conftest import OpenPage
 from tests.browser.stage import ACCOUNTS, ATTEMPTS, DELIVERIES, Stage, furnish
 from tests.running import COMMAND, ROOT, Console
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 @pytest.fixture(scope="module")
 def stage(console: Console, inside: Flask) -> Stage:
     """The furnished console."""
-    return furnish(console, inside)
+    return desk.lay_out(furnish(console, inside))
 
 
 @pytest.fixture
@@ -43,6 +43,20 @@ INSIDE = (
     f"/w/{{ws}}/posts/{{pst_{UNCONFIRMED}}}/{{dlv_{UNCONFIRMED}}}/mark-published",
     f"/w/{{ws}}/posts/{{pst_{MISSED}}}/{{dlv_{MISSED}}}/reschedule",
     "/w/{ws}/series", "/w/{empty}/series", "/w/{ws}/activity", "/w/{empty}/activity", "/nothing/here",
+    "/w/{ws}/compose?post={draft}", "/w/{ws}/drafts", "/w/{empty}/drafts", "/w/{ws}/approval",
+    "/w/{ws}/approval/{waiting}", "/w/{ws}/posts/{mixed}", "/w/{ws}/posts/{planned}",
+    "/w/{ws}/posts/{mixed}/{dlv_mixed}/why", "/w/{ws}/posts/{mixed}/{dlv_mixed}/mend",
+    "/w/{ws}/posts?q=bread&platform=twitter&from=2020-01-01",
+    "/w/{ws}/posts/cancel?post={planned}&post={mixed}", "/w/{ws}/profiles/{acc_token_expired}/why",
+    "/w/{ws}/calendar", "/w/{ws}/calendar?view=week", "/w/{ws}/calendar?view=list",
+    "/w/{ws}/calendar?platform=twitter&state=scheduled", "/w/{ws}/calendar/{planned}/move", "/w/{ws}/calendar/feed",
+    "/w/{ws}/queue", "/w/{empty}/queue", "/w/{ws}/queue/clocks?wall_time=2026-11-23T09:00",
+    "/w/{ws}/media", "/w/{empty}/media", "/w/{ws}/media/{med_0}",
+    "/w/{ws}/media/{med_2}/delete", "/w/{ws}/media/pick", "/w/{ws}/posts/import",
+    "/w/{ws}/series/{series}", "/w/{ws}/series/{series}/stop",
+    "/w/{ws}/members", "/w/{ws}/members/{nora}/remove", "/w/{ws}/members/leave",
+    "/w/{ws}/settings", "/admin/workspaces", "/admin/workspaces/new", "/admin/workspaces/{ws}",
+    "/join/{join}", "/join/nothing", "/go?w={ws}", "/go?w={ws}&q=nothing-is-called-so", "/shortcuts",
 )
 
 
@@ -112,10 +126,10 @@ def compose_with_errors(page: Page, stage: Stage) -> None:
     page.goto(stage.address("/w/{ws}/compose"))
     page.get_by_role("checkbox", name="Is active").check()
     page.get_by_label("Text", exact=True).fill("bun " * 100)
-    expect(page.get_by_text("1 to fix")).to_be_visible()
+    expect(page.locator("#checks-sum")).to_have_text("1 to fix")
     page.get_by_role("radio", name="At a time").check()
     page.get_by_label("Date and time").fill("2020-01-01T10:00")
-    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("button", name="Publish or schedule").click()
     expect(page.get_by_text("This time has passed already").first).to_be_visible()
 
 
@@ -139,9 +153,78 @@ def sent_from_elsewhere(page: Page, stage: Stage) -> None:
     expect(page.get_by_role("heading", level=1)).not_to_have_text("Your account")
 
 
+def compose_as_a_whole(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/compose?post={draft}"))
+    for fold in ("Reply chain", "A file from an address", "Poll"):
+        page.locator("summary", has_text=fold).click()
+    page.get_by_role("button", name="Add a part").click()
+    expect(page.get_by_label("Part 2", exact=True)).to_be_visible()
+    expect(page.locator("article.look").first).to_be_visible()
+
+
+def a_check_without_publishing(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/posts/{mixed}"))
+    page.get_by_role("button", name="Check without publishing").click()
+    expect(page.get_by_role("button", name="Check again without publishing")).to_be_visible()
+
+
+def two_versions_of_a_draft(page: Page, stage: Stage) -> None:
+    other = page.context.new_page()
+    for one in (page, other):
+        one.goto(stage.address("/w/{ws}/compose?post={idea}"))
+    for one, text in ((other, "Theirs"), (page, "Mine")):
+        one.get_by_label("Text", exact=True).fill(text)
+        one.get_by_role("button", name="Save draft").click()
+        one.wait_for_load_state()
+    expect(page.get_by_text("Theirs").first).to_be_visible()
+    other.close()
+
+
+def rows_that_cannot_be_imported(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/posts/import"))
+    rows = b"text,accounts,when\nA good row,a_active,queue\n,nobody,tomorrow\n"
+    page.get_by_label("CSV file").set_input_files({"name": "posts.csv", "mimeType": "text/csv", "buffer": rows})
+    page.get_by_role("button", name="Check the file").click()
+    expect(page.get_by_text("cannot be read").first).to_be_visible()
+
+
+def move_into_the_past(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/calendar/{planned}/move"))
+    page.get_by_label("Date and time").fill("2020-01-01T10:00")
+    page.get_by_role("button", name="Move", exact=True).click()
+    expect(page.get_by_text("passed already").first).to_be_visible()
+
+
+def a_private_address(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{empty}/calendar/feed"))
+    page.get_by_role("button", name="Make a private address").click()
+    expect(page.get_by_text("It is shown this once.")).to_be_visible()
+
+
+def a_link_to_join(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/members"))
+    page.get_by_role("button", name="Make a link to join").click()
+    expect(page.get_by_role("region", name="The link to join")).to_be_visible()
+
+
+def the_palette(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/posts"))
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox").fill("cal")
+    expect(page.get_by_role("option", name="Calendar", selected=True)).to_be_visible()
+
+
+def the_file_menu_of_posts(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/posts"))
+    page.locator("summary", has_text="CSV file").click()
+    expect(page.get_by_role("link", name="Export")).to_be_visible()
+
+
 ANSWERS = (configure_with_a_question, configure_with_other_scopes, connect_menu, person_menu,
            confirm_one_profile, return_that_is_not_ours, compose_with_errors, edit_a_refused_post, password_refused,
-           sent_from_elsewhere)
+           sent_from_elsewhere, compose_as_a_whole, a_check_without_publishing, two_versions_of_a_draft,
+           rows_that_cannot_be_imported, move_into_the_past, a_private_address, a_link_to_join, the_palette,
+           the_file_menu_of_posts)
 
 
 @pytest.mark.parametrize("bring", ANSWERS, ids=lambda bring: bring.__name__)
@@ -160,6 +243,17 @@ def test_the_door(stage: Stage, page: Page) -> None:
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
+    looks.check(page)
+
+
+def test_joining_as_somebody_new(stage: Stage, page: Page) -> None:
+    page.goto(stage.address("/join/{join}"))
+    looks.check(page)
+    page.get_by_label("E-mail").fill("new@example.com")
+    page.get_by_label("Your name").fill("New")
+    page.get_by_label("Password").fill("short")
+    page.get_by_role("button", name="Make an account and join").click()
+    expect(page.get_by_text("at least 10 characters").first).to_be_visible()
     looks.check(page)
 
 

@@ -47,7 +47,7 @@ def test_pictures_are_chosen_described_and_arrive(
         person: Visitor, console: Console, inside_page: Page, tmp_path: Path) -> None:
     page, bun = inside_page, picture(tmp_path, "bun.png", "orange")
     page.goto(console.url + story.workspace_path(person, console) + "/compose")
-    page.get_by_label("Text").fill("Saffron buns are back")
+    page.get_by_label("Text", exact=True).fill("Saffron buns are back")
     page.get_by_label("Files pictures, GIFs, videos, documents").set_input_files(
         [bun, picture(tmp_path, "other.png", "navy")])
     items = page.get_by_role("list", name="Files of this post").get_by_role("listitem")
@@ -79,10 +79,10 @@ def test_a_refused_file_is_said_in_its_place_and_nothing_is_lost(
     page, lie = inside_page, tmp_path / "bun.jpg"
     lie.write_text("<html>not a picture</html>")
     page.goto(console.url + story.workspace_path(person, console) + "/compose")
-    page.get_by_label("Text").fill("Saffron buns")
+    page.get_by_label("Text", exact=True).fill("Saffron buns")
     page.get_by_label("Files pictures, GIFs, videos, documents").set_input_files(lie)
     expect(page.get_by_role("alert").filter(has_text="bun.jpg")).to_be_visible()
-    expect(page.get_by_label("Text")).to_have_value("Saffron buns")
+    expect(page.get_by_label("Text", exact=True)).to_have_value("Saffron buns")
     for watch in watches:  # the browser reports the 422 that the page shows in words
         watch.problems[:] = [problem for problem in watch.problems if "422" not in problem]
 
@@ -91,11 +91,11 @@ def test_without_script_the_form_brings_the_file(
         person: Visitor, console: Console, signed_in: dict[str, object], open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page(storage_state=signed_in, java_script_enabled=False)
     page.goto(console.url + story.workspace_path(person, console) + "/compose")
-    page.get_by_label("Text").fill("Buns without script")
+    page.get_by_label("Text", exact=True).fill("Buns without script")
     page.get_by_label("Files pictures, GIFs, videos, documents").set_input_files(picture(tmp_path, "bun.png", "green"))
     page.get_by_role("button", name="Check the post").click()
     expect(page.get_by_text("bun.png", exact=True)).to_be_visible()
-    expect(page.get_by_label("Text")).to_have_value("Buns without script")
+    expect(page.get_by_label("Text", exact=True)).to_have_value("Buns without script")
     page.get_by_label("Description").fill("A bun")
     page.get_by_text("Reply chain").click()
     page.get_by_role("button", name="Add a part").click()

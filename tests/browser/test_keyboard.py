@@ -1,5 +1,6 @@
 """The keyboard alone: everything can be reached and seen, dialogs take the focus and give it back."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from tests.running import Console
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
-MOST_STOPS = 60
+MOST_STOPS = 80
 # What has the focus: its words, and whether anything shows that it has it.
 FOCUSED = """() => {
   const e = document.activeElement;
@@ -19,7 +20,7 @@ FOCUSED = """() => {
   const box = e.getBoundingClientRect(), look = getComputedStyle(e);
   const inSight = box.width > 1 && box.height > 1 && box.bottom > 0 && box.top < innerHeight;
   // Of a date field only the parts have the focus; around its button the browser draws a ring that no style tells of.
-  const ownPart = e.type === 'datetime-local' && !e.matches(':focus-visible');
+  const ownPart = ['datetime-local', 'time'].includes(e.type) && !e.matches(':focus-visible');
   const ring = ownPart || (parseFloat(look.outlineWidth) > 0 && look.outlineStyle !== 'none');
   return {words: (e.labels?.[0]?.innerText || e.getAttribute('aria-label') || e.innerText || e.id || e.tagName).trim(),
           shown: inSight && (ring || look.boxShadow !== 'none')};
@@ -66,6 +67,10 @@ def has_focus(place: Locator) -> bool:
     ("/profiles", ("Skip to content", "Social Console", "Social Profile", "Compose", "Connect account", "Acme Bakery")),
     ("/compose", ("Text", "Publish or schedule")),
     ("/posts", ("Skip to content", "Compose", "Needs you")),
+    ("/calendar", ("Queue", "Month before", "Today", "Week", "Filter", "Download as .ics", "Subscribe")),
+    ("/queue", ("Compose", "Mon", "At", "Add", "Pause the queue")),
+    ("/media", ("Add files", "A file from an address", "Search by name or description", "Show")),
+    ("/members", ("Role", "Change", "E-mail", "Make a link to join")),
 ])
 def test_tab_reaches_what_can_be_used_and_shows_where_it_is(
         path: str, wanted: tuple[str, ...], platforms: str, desk: Page) -> None:
@@ -149,3 +154,39 @@ def test_a_platform_is_switched_off_and_on_by_keyboard_and_keeps_the_focus(conso
         switch.press("Space")
         expect(switch).to_be_checked(checked=state)
         expect(switch).to_be_focused()
+
+
+def test_on_a_phone_more_holds_the_other_places_and_closes_again(platforms: str, desk: Page) -> None:
+    desk.set_viewport_size({"width": 390, "height": 844})
+    desk.goto(platforms + "/members")
+    more = desk.locator(".nav-more > summary")
+    members, activity = (desk.locator(".nav-more").get_by_role("link", name=name) for name in ("Members", "Activity"))
+    expect(more).to_have_attribute("aria-current", "true")
+    for close in (lambda: desk.keyboard.press("Escape"), lambda: desk.get_by_role("heading", level=1).click()):
+        more.press("Enter")
+        expect(members).to_have_attribute("aria-current", "page")
+        close()
+        expect(members).to_be_hidden()
+    more.press("Enter")
+    activity.press("Enter")
+    expect(desk.get_by_role("heading", name="Activity", level=1)).to_be_visible()
+
+
+def test_on_a_phone_the_foot_of_compose_is_one_slim_row(platforms: str, desk: Page) -> None:
+    desk.set_viewport_size({"width": 390, "height": 844})
+    desk.goto(platforms + "/compose")
+    foot = desk.locator("#compose-foot")
+    box = foot.bounding_box()
+    assert box is not None and box["height"] < 80
+    expect(foot.get_by_role("button", name="Publish or schedule")).to_be_in_viewport()
+    desk.get_by_label("Text", exact=True).fill("Kept from a phone")
+    foot.locator("summary").press("Enter")
+    foot.get_by_role("button", name="Save draft").press("Enter")
+    desk.goto(platforms + "/drafts")
+    expect(desk.get_by_role("link", name="Kept from a phone")).to_be_visible()
+
+
+def test_on_a_phone_the_month_begins_today(platforms: str, desk: Page) -> None:
+    desk.set_viewport_size({"width": 390, "height": 844})
+    desk.goto(platforms + "/calendar")
+    expect(desk.locator(".cal .day:visible").first).to_have_class(re.compile(r"\btoday\b"))

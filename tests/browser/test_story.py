@@ -194,7 +194,7 @@ def write(tale: Tale, text: str, *profiles: str, at: datetime | None = None) -> 
         page.get_by_role("radio", name="At a time").check()
         page.get_by_label("Date and time").fill(f"{at.astimezone(ZoneInfo(ZONE)):%Y-%m-%dT%H:%M}")
     expect(page.get_by_role("heading", name="Checks").locator("xpath=../..")).to_contain_text(f"{len(text)} /")
-    page.get_by_role("button", name="Publish").click()
+    page.get_by_role("button", name="Publish or schedule").click()
     expect(page.get_by_role("heading", name="Post", level=1)).to_be_visible()
     page.evaluate("document.documentElement.dataset.loaded = 'once'")
 
