@@ -112,7 +112,7 @@ class Outline:
             return self.state
         if self.missing_to_publish:
             return "limited"
-        return "expiring" if self.ends is not None and self.ends - now <= EXPIRING_WITHIN else "active"
+        return "expiring" if self.ends is not None and self.ends <= now + EXPIRING_WITHIN else "active"
 
 
 @lru_cache(maxsize=64)

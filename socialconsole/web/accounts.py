@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from .. import accounts, connections, diagnosis, disconnections, outside, workspaces
 from ..access import requires
 from ..extensions import db
-from ..models import ACTIVE, DISCONNECTED, HELD, PAUSED, SCHEDULED, Account, Delivery
+from ..models import ACTIVE, DISCONNECTED, HELD, PAUSED, SCHEDULED, TOKEN_EXPIRED, Account, Delivery
 from ..providers import provider as provider_of
 from . import words
 from .fixes import explained
@@ -21,7 +21,7 @@ from .page import done, show
 
 bp = Blueprint("accounts", __name__, url_prefix="/w/<workspace_id>/profiles")
 
-ON_A_PAGE = 24
+ON_A_PAGE = 18
 NAMED = 3  # profiles that the banner calls by name
 FILTERS = (("all", "All"), ("needs", "Needs you"), ("disconnected", "Disconnected"))
 
@@ -54,18 +54,19 @@ class Banner:
 @bp.get("")
 @requires("see")
 def index(workspace_id: str) -> ResponseReturnValue:
-    """The profiles of the workspace, those that need a person first, 24 on a page."""
+    """The profiles of the workspace, those that need a person first, 18 on a page."""
     wanted, search = request.args.get("filter", "all"), request.args.get("q", "").strip()
     if wanted not in dict(FILTERS):
         abort(404)
     now = outside.now()
     lines = _in_order(outlines(g.workspace), now)
-    kinds = {"all": lines, "needs": [one for one in lines if one.word(now) in accounts.NEEDS_PERSON],
+    some = [one for one in lines if one.state in (ACTIVE, TOKEN_EXPIRED)]  # of the others none needs a person
+    kinds = {"all": lines, "needs": [one for one in some if one.word(now) in accounts.NEEDS_PERSON],
              "disconnected": [one for one in lines if one.state == DISCONNECTED]}
     found = [one for one in kinds[wanted] if _matches(one, search)]
     page = Page.of(found, request.args.get("page", 1, type=int))
     return show("profiles.html", cards=_cards(page.ids, now), filter=wanted, filters=FILTERS, search=search, page=page,
-                counts={slug: len(some) for slug, some in kinds.items()}, banner=_banner(kinds["needs"], now),
+                counts={slug: len(group) for slug, group in kinds.items()}, banner=_banner(kinds["needs"], now),
                 offers=connections.offers(g.workspace), provider_of=provider_of, words=words,
                 room=workspaces.room(g.workspace))
 

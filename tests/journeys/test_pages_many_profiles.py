@@ -26,11 +26,11 @@ def many(house):
     return house
 
 
-def test_two_dozen_on_a_page_and_those_that_need_a_person_first(many):
-    first, second, third = (many.get(f"/profiles?page={number}") for number in (1, 2, 3))
-    assert len(names(first)) == 24 and names(first)[0] == "Gone" and "1 to 24 of 60" in first.text
-    assert names(third)[-2:] == ["Resting", "Former"] and "49 to 60 of 60" in third.text
-    assert len({*names(first), *names(second), *names(third)}) == 60
+def test_eighteen_on_a_page_and_those_that_need_a_person_first(many):
+    pages = [many.get(f"/profiles?page={number}") for number in (1, 2, 3, 4)]
+    assert len(names(pages[0])) == 18 and names(pages[0])[0] == "Gone" and "1 to 18 of 60" in pages[0].text
+    assert names(pages[-1])[-2:] == ["Resting", "Former"] and "55 to 60 of 60" in pages[-1].text
+    assert len({name for page in pages for name in names(page)}) == 60
 
 
 @pytest.mark.parametrize("page", ["0", "-3", "999", "x", "9" * 40])
@@ -73,7 +73,7 @@ def test_the_number_of_queries_does_not_grow(house):
     house.account(name="First", user="first")
     house.get("/profiles")
     few = queries()
-    for number in range(22):
+    for number in range(16):
         house.account(name=f"More {number}", user=f"m{number}")
     assert queries() == few
 
