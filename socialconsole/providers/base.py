@@ -19,6 +19,7 @@ from .content import Sent as Sent
 from .content import Wait as Wait
 from .shapes import Shape, slips
 from .shapes import clean as clean  # part of the contract
+from .verdicts import UNKNOWN, Verdict
 
 # ---------------------------------------------------------------- facts for Configure
 
@@ -238,6 +239,8 @@ class Provider:
     # share of the lifetime after which a token is renewed: earliest and latest, spread by account
     renew_between: ClassVar[tuple[float, float]] = (0.667, 0.75)
     renew_before_end: ClassVar[timedelta | None] = None  # instead: this long before the end, then daily
+    # How long what a person allowed holds, and what keeps it alive: whole sentences, for people.
+    lifetimes: ClassVar[tuple[str, ...]] = ()
     account_outlives_grant: ClassVar[bool] = False  # accounts hold a token of their own without expiry
     revoke_kind: ClassVar[Revoke] = Revoke.NOT_OFFERED
     revoke_where: ClassVar[str] = ""  # the person's own way
@@ -345,6 +348,17 @@ class Provider:
     def can_connect(self, mode: str) -> bool:
         """Whether this version can connect profiles in a mode (Configure may already know more modes)."""
         return self.connectable and (not self.connectable_modes or mode in self.connectable_modes)
+
+    def check_app(self, app: App, token: str = "") -> Verdict:
+        """Ask the platform whether id and secret are right; five seconds at most, and nothing is stored there.
+
+        `token`: one of a connected account, for platforms that look at the secret only beside one. Never raises.
+        """
+        return Verdict(UNKNOWN, f"This version cannot check {self.name} without connecting an account.", "no_check")
+
+    def checks_with_token(self, mode: str) -> bool:
+        """Whether a token of a connected account makes the check certain."""
+        return False
 
     def check_shape(self, client_id: str, client_secret: str | None) -> dict[str, str]:
         """Slips that can be seen without asking the platform: field (`client_id`, `client_secret`) -> sentence.

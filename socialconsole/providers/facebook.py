@@ -20,10 +20,12 @@ from ..errors import (
 )
 from .base import COMMENT, App, Consent, Draft, Option, Profile, Renewal, Replay, Revoke, TextLimit, TokenSet
 from .content import Located, Problem, Progress, Published, Sent, Wait
+from .facebook_errors import CAUSES
 from .facebook_formats import FIELDS, FILM, FORMATS, LOOK, PHOTO, PHOTOS, REEL, STORY, edge, form, is_photo_story
 from .facebook_media import Uploads, photo_part, read_status
 from .facebook_pages import PICTURE, Graph, described_page, list_pages
-from .facebook_portal import CONSEQUENCES, FEATURES, GUIDE, SCOPES
+from .facebook_portal import CONSEQUENCES, FEATURES, GUIDE, LIFETIMES, SCOPES
+from .facebook_probe import PROBE
 from .facebook_refusals import NOT_FETCHED, REFUSALS
 from .matching import happened_at, is_same
 from .meta import (
@@ -74,6 +76,8 @@ class Facebook(MetaProvider):
     before_consent = "Tick every Page you want to publish to, those connected earlier too."
     several_profiles = True
     refusals = REFUSALS
+    causes, lifetimes = CAUSES, LIFETIMES
+    probe = PROBE
 
     renewal, replay = Renewal.EXCHANGE, Replay.REUSABLE
     renew_before_end = timedelta(days=30)

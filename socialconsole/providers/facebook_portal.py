@@ -56,3 +56,12 @@ CONSEQUENCES = {
     "pages_read_engagement": "without `pages_read_engagement` a Page cannot be published to",
     "business_management": "without `business_management` Pages of a business portfolio are not listed",
 }
+
+# How long what a person allowed holds, and what renews it.
+LIFETIMES = (
+    "What you allow holds for 60 days, and the console prolongs it when 30 of them are left, without you.",
+    "A Page then has a key of its own, which has no end date.",
+    "Facebook lets apps read data for 90 days after the last consent; the console tells you before that is "
+    "over.",
+    "A new password, a lost role on the Page, or removing the app at Facebook ends it at once.",
+)

@@ -40,13 +40,16 @@ from .base import (
 from .call import Call
 from .content import IMAGE, VIDEO, Field, Format, ImageRule, Look, Problem, Progress, Tally, VideoRule
 from .instagram_accounts import DIRECT_FIELDS, described, linked_accounts, the_account
+from .instagram_errors import CAUSES
 from .instagram_media import CAROUSEL, PHOTO, REEL, STORY, Workshop, collaborators, is_found
-from .instagram_portal import CONSEQUENCES, DIRECT, FEATURES, GUIDES, MODES, PAGE, SCOPES
+from .instagram_portal import CONSEQUENCES, DIRECT, FEATURES, GUIDES, LIFETIMES, MODES, PAGE, SCOPES
+from .instagram_probe import DIRECT_PROBE, PAGE_PROBE
 from .instagram_refusals import DIRECT_REFUSALS, NOT_FROM_HERE, PAGE_REFUSALS
 from .matching import is_same
 from .meta import APP_VERSION, META_ID, META_SECRET, GraphCall, MetaProvider, auth_type, remove_app, rows, the_person
 from .oauth2 import split_scopes
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, REVOKE, TOKEN, Parsed, Refusal, redact
+from .verdicts import Verdict
 
 MEGABYTE = 1024 * 1024
 MOST_HASHTAGS, MOST_MENTIONS, MOST_COLLABORATORS = 30, 20, 3
@@ -116,6 +119,8 @@ class Instagram(MetaProvider):
                       "too. Directly: the account signed in at instagram.com in this browser is connected.")
     several_profiles = True
     refusals: ClassVar[tuple[Refusal, ...]] = PAGE_REFUSALS
+    causes, lifetimes = CAUSES, LIFETIMES
+    probe = PAGE_PROBE
 
     renewal, replay = Renewal.EXCHANGE, Replay.REUSABLE
     renew_before_end = timedelta(days=30)
@@ -201,6 +206,14 @@ class Instagram(MetaProvider):
             answer = {"error": {"message": str(answer["error_message"]), "code": answer.get("code")}}
         tokens = super().read_tokens(answer, app, step, secrets)
         return replace(tokens, scopes=split_scopes(answer.get("permissions")) or tokens.scopes)
+
+    def checks_with_token(self, mode: str) -> bool:
+        """Instagram's own login looks at the secret only beside a token."""
+        return mode == DIRECT
+
+    def check_app(self, app: App, token: str = "") -> Verdict:
+        """In the way of the mode."""
+        return super(Instagram, self.seen(app.mode)).check_app(app, token)
 
     def read_refusal(self, query: Mapping[str, str]) -> None:
         """Facebook's dialog tells of a wrong scope in words of its own, without `error`."""
@@ -442,6 +455,7 @@ class _Direct(Instagram):
     token = ("login", "/oauth/access_token")
     client_auth, token_method = "body", "POST"
     refusals = DIRECT_REFUSALS
+    probe = DIRECT_PROBE
     revoke_kind = Revoke.NOT_OFFERED
 
     def authorize_parameters(self, app: App, again: bool | str) -> dict[str, Any]:

@@ -104,3 +104,11 @@ GUIDES = {
         "connection.",
     ),
 }
+
+# How long what a person allowed holds, and what renews it.
+LIFETIMES = (
+    "Directly: what you allow holds for 60 days, and the console prolongs it when 30 of them are left, "
+    "without you.",
+    "Through a Facebook Page: the key of the Page has no end date.",
+    "A new password, or removing the app at Instagram or Facebook, ends it at once.",
+)

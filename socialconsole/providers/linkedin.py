@@ -42,18 +42,21 @@ from .base import (
 )
 from .call import Reply, stated_wait
 from .content import Progress
+from .linkedin_errors import CAUSES
 from .linkedin_formats import DURATIONS, FIELDS, FORMATS, LOOK, THUMBNAIL, keys, post
 from .linkedin_portal import (
     API_VERSION,
     CONSEQUENCES,
     FEATURES,
     GUIDES,
+    LIFETIMES,
     MEMBER,
     MODES,
     ORGANIZATION,
     SCOPES,
     scope_refused,
 )
+from .linkedin_probe import PROBE
 from .linkedin_refusals import PAGE_URN, REFUSALS, SETTING_UP, THROTTLED, Gone, parse
 from .linkedin_rest import PROTOCOL, Rest, pause_until
 from .linkedin_text import plain, visible
@@ -90,6 +93,8 @@ class LinkedIn(OAuth2Provider):
     before_consent = "The member signed in at linkedin.com in this browser is connected."
     all_or_nothing = True
     refusals = REFUSALS
+    causes, lifetimes = CAUSES, LIFETIMES
+    probe = PROBE
 
     renewal, replay = Renewal.NONE, Replay.REUSABLE  # approved apps get a refresh token, which stays the same
     renew_before_end = timedelta(days=7)

@@ -53,6 +53,8 @@ CONSEQUENCES = {
     "openid": "without `openid` LinkedIn tells who connected only to apps that hold `r_basicprofile`",
     "profile": "without `profile` the member's name and picture are missing",
     "w_organization_social": "without `w_organization_social` nothing can be published",
+    "rw_organization_admin": "without `rw_organization_admin` LinkedIn lists no Page, and connecting fails",
+    "r_basicprofile": "without `r_basicprofile` LinkedIn does not tell who connects, and connecting fails",
 }
 
 
@@ -102,3 +104,11 @@ GUIDES = {
         ),
         "Keep the scopes stable: another set ends the members' tokens. A refusal cannot be repeated on the same app."),
 }
+
+# How long what a person allowed holds, and what renews it.
+LIFETIMES = (
+    "What you allow holds for 60 days. LinkedIn lets only you renew it, with one click while you are signed "
+    "in there; the console reminds you before.",
+    "Apps that LinkedIn approved for it renew by themselves, for 365 days from the first consent at most.",
+    "An app that asks the same member for other permissions ends the earlier connection.",
+)

@@ -18,10 +18,14 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from .. import outside
 from ..errors import AttemptFailed, ConfigurationWrong, Declined, PlatformError, RateLimited
+from . import app_check
+from .app_check import Probe
 from .base import App, Consent, Profile, Provider, Renewal, Replay, TokenSet
 from .call import TROUBLE, Call, judge, refusal, stated_wait, unanswered, unclear
+from .causes import Cause
 from .content import Creator, Draft, Located, Progress, Published, Sent, Wait
 from .refusals import RENEW, TOKEN, Answer, Parsed, Refusal, redact
+from .verdicts import Verdict
 
 CONNECTABLE: dict[str, "OAuth2Provider"] = {}  # filled by the registry in __init__.py
 # Told (app, the version that works instead, a sentence) when a platform ended the API version of an app.
@@ -45,6 +49,8 @@ class OAuth2Provider(Provider, ABC):
     token_method: ClassVar[str] = "POST"
     declined_codes: ClassVar[tuple[str, ...]] = ("access_denied",)
     refusals: ClassVar[tuple[Refusal, ...]] = ()
+    causes: ClassVar[tuple[Cause, ...]] = ()  # what its errors mean for people
+    probe: ClassVar[Probe | None] = None  # how id and secret are checked without any person
 
     # ------------------------------------------------------------ what the platform's file must tell
 
@@ -142,6 +148,12 @@ class OAuth2Provider(Provider, ABC):
                 f"{self.name} refuses the settings of the app: {detail or code} Check callback, client id and scopes.",
                 code)
         raise AttemptFailed(f"{self.name} could not finish the connection ({code}). Connect again.", code)
+
+    # ------------------------------------------------------------ are id and secret right?
+
+    def check_app(self, app: App, token: str = "") -> Verdict:
+        """See `Provider`."""
+        return app_check.check(self, self.probe, app, token) if self.probe else super().check_app(app, token)
 
     # ------------------------------------------------------------ exchange and renew
 

@@ -19,8 +19,21 @@ from .content import IMAGE, VIDEO, Field, Format, ImageRule, Look, PollRule, Pro
 from .meta import META_ID, META_SECRET, MetaProvider
 from .oauth2 import split_scopes
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, TOKEN, Parsed, Refusal, redact
+from .threads_errors import CAUSES
 from .threads_media import CAROUSEL, LINK, LIVE_SOMEWHERE, POLL, Workshop
-from .threads_portal import BASIC, CONSEQUENCES, DELETE_POSTS, FEATURES, GUIDE, PLACES, PUBLISH_POSTS, REPLIES, SCOPES
+from .threads_portal import (
+    BASIC,
+    CONSEQUENCES,
+    DELETE_POSTS,
+    FEATURES,
+    GUIDE,
+    LIFETIMES,
+    PLACES,
+    PUBLISH_POSTS,
+    REPLIES,
+    SCOPES,
+)
+from .threads_probe import PROBE
 from .threads_refusals import GONE, NOT_A_TESTER, REFUSALS
 from .threads_text import LONGEST_TOPIC, MOST_LINKS, length, links, problems
 
@@ -59,6 +72,8 @@ class Threads(MetaProvider):
     before_consent = ("The profile signed in at threads.com in this browser is connected. To add another one, switch "
                       "the profile there first.")
     refusals: ClassVar[tuple[Refusal, ...]] = REFUSALS
+    causes, lifetimes = CAUSES, LIFETIMES
+    probe = PROBE
 
     renewal, replay = Renewal.EXCHANGE, Replay.REUSABLE
     renew_before_end = timedelta(days=30)

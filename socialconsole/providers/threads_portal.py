@@ -55,3 +55,10 @@ GUIDE = Guide(
     "Leave replies and analytics off at first: each is a review of its own. Threads fetches pictures and videos from "
     "this console, so its address must be public; try a post with a picture, not only text.",
 )
+
+# How long what a person allowed holds, and what renews it.
+LIFETIMES = (
+    "What you allow holds for 60 days, and the console prolongs it when 30 of them are left, without you.",
+    "What a private profile allows is over after 90 days; the console tells you before.",
+    "A new password, or removing the app at Threads, ends it at once.",
+)

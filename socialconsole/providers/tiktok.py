@@ -23,6 +23,7 @@ from .oauth2 import OAuth2Provider, TokenSession
 from .refusals import PREPARE, PROFILES, PUBLISH, READ, RENEW, REVOKE, TOKEN, Answer, Parsed
 from .shapes import Shape, like
 from .tiktok_checks import problems
+from .tiktok_errors import CAUSES
 from .tiktok_media import (
     COMPLETE,
     FAILED,
@@ -51,6 +52,7 @@ from .tiktok_portal import (
     GUIDES,
     LABELS,
     LEVELS,
+    LIFETIMES,
     LIST,
     LOOK,
     OPTIONS,
@@ -63,6 +65,7 @@ from .tiktok_portal import (
     VIDEO_DIRECT,
     VIDEO_INBOX,
 )
+from .tiktok_probe import PROBE
 from .tiktok_refusals import (
     AUTH_REMOVED,
     BLOCKED,
@@ -120,6 +123,8 @@ class TikTok(OAuth2Provider):
     before_consent = ("The account signed in at tiktok.com in this browser is connected: look at the name on TikTok's "
                       "page before you allow it.")
     refusals = ROWS
+    causes, lifetimes = CAUSES, LIFETIMES
+    probe = PROBE
 
     renewal, replay = Renewal.ROTATES, Replay.STRICT
     renew_between = (0.8, 0.85)  # below a fifth of the lifetime, which is more than ten minutes of any known one

@@ -125,3 +125,10 @@ FIELDS = (
 LOOK = Look("common observation: one line of a photo post's title, about 90 characters of a caption", fold=90, lines=2,
             is_below=True, upright=(VIDEO_DIRECT, PHOTOS_DIRECT, VIDEO_INBOX, PHOTOS_INBOX), title="title")
 LABELS = {"your_brand": "Promotional content", "branded_content": "Paid partnership"}
+
+# How long what a person allowed holds, and what renews it.
+LIFETIMES = (
+    "An access token holds for two hours, with older apps for a day, and the console renews it without you.",
+    "The right to renew holds for 180 days, with older apps for 365; what TikTok says counts.",
+    "Each renewal gives a new refresh token, and the old one is worth nothing from then on.",
+)

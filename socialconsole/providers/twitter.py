@@ -35,6 +35,7 @@ from .matching import happened_at, is_same
 from .oauth2 import OAuth2Provider
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, REVOKE, Answer, Parsed
 from .shapes import Shape
+from .twitter_errors import CAUSES
 from .twitter_portal import (
     ALT_TEXT_PRICE,
     CONSEQUENCES,
@@ -42,6 +43,7 @@ from .twitter_portal import (
     FIELDS,
     FORMATS,
     GUIDES,
+    LIFETIMES,
     LINK_PRICE,
     LOOK,
     NORMAL,
@@ -52,6 +54,7 @@ from .twitter_portal import (
     TEXT_LIMIT,
     dollars,
 )
+from .twitter_probe import PROBE
 from .twitter_refusals import ROWS, Gone, parse, without_data
 
 # More than one of these is refused to apps without a contract (docs.x.com/changelog).
@@ -119,6 +122,8 @@ class Twitter(OAuth2Provider):
     before_consent = "The account signed in at x.com in this browser is connected. Switch there first for another one."
     all_or_nothing = True
     refusals = ROWS
+    causes, lifetimes = CAUSES, LIFETIMES
+    probe = PROBE
 
     renewal, replay = Renewal.ROTATES, Replay.STRICT
     renew_between = (0.667, 0.79)  # 80 to 95 minutes of its two hours

@@ -41,7 +41,7 @@ GUIDES = {"": Guide(
                                    "once. API Key and API Key Secret are something else and stay out."),
         Step("Buy credits", "Billing: buy credits and set a spending limit. A card on file alone still answers that "
                             "there are no credits."),
-        Step("Mind the permissions", "The console asks for these; pictures and videos need `media.write` among them. "
+        Step("Mind the permissions", "The console asks for these; pictures and videos need media.write among them. "
                                      "After a later change every account has to reconnect.", ("{SCOPES}",)),
     ),
     "You pay for all tenants: about $0.015 for a post, $0.20 with a link. X asks that automated accounts are labelled "
@@ -96,3 +96,10 @@ POST_PRICE, LINK_PRICE, ALT_TEXT_PRICE = 15, 200, 5
 def dollars(thousandths: int) -> str:
     """An amount for people: $0.015, $0.20."""
     return f"${thousandths / 1000:.{2 if thousandths % 10 == 0 else 3}f}"
+
+# How long what a person allowed holds, and what renews it.
+LIFETIMES = (
+    "An access token holds for two hours, and the console renews it after 80 to 95 minutes, without you.",
+    "Each renewal gives a new refresh token, and the old one is worth nothing from then on.",
+    "Without offline.access there is no renewal: the profile has to be reconnected every two hours.",
+)

@@ -35,6 +35,7 @@ from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, REVOKE, TOKEN, P
 from .shapes import Shape, like
 from .youtube_answers import BOX, GONE_ALREADY, NO_CHANNEL, REFUSALS, differences, is_processed, listed, parsed
 from .youtube_checks import faults
+from .youtube_errors import CAUSES
 from .youtube_media import DONE, GONE, Body, Upload, forget
 from .youtube_portal import (
     CONSEQUENCES,
@@ -42,6 +43,7 @@ from .youtube_portal import (
     FIELDS,
     FORMATS,
     GUIDES,
+    LIFETIMES,
     LOOK,
     MANAGE,
     OPTIONS,
@@ -51,6 +53,7 @@ from .youtube_portal import (
     TEXT_LIMIT,
     UPLOAD,
 )
+from .youtube_probe import PROBE
 
 _ID = r"[0-9a-zA-Z_-]+\.apps\.googleusercontent\.com"
 _UNKNOWN_PERSON = "channel:"  # before a channel's id, where Google did not tell who consented
@@ -93,6 +96,8 @@ class YouTube(OAuth2Provider):
     before_consent = ("Sign in as owner or brand manager of the channel, choose it, and tick every box. Connect once "
                       "for each channel.")
     refusals = REFUSALS
+    causes, lifetimes = CAUSES, LIFETIMES
+    probe = PROBE
 
     renewal, replay = Renewal.REFRESH, Replay.REUSABLE
     renew_between = (0.834, 0.917)  # 10 to 5 minutes before the end of the hour

@@ -95,3 +95,13 @@ FIELDS = (
 )
 LOOK = Look("common observation: about 70 characters of a title and 157 of a description in lists and search", fold=157,
             is_below=True, video=(16 / 9, 16 / 9), upright=("short",), title="title", title_fold=70)
+
+# How long what a person allowed holds, and what renews it.
+LIFETIMES = (
+    "An access token holds for an hour, and the console renews it five to ten minutes before the end, without"
+    " you.",
+    "The right to renew has no end date, unless it is unused for six months or taken back.",
+    "While the Google app is in Testing, every connection ends after seven days. Publishing the app under "
+    "Audience ends that.",
+    "An organization's administrator can end it at any time.",
+)

@@ -1,0 +1,88 @@
+"""What Instagram's errors mean for people, in both of its modes.
+
+developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/error-codes.
+"""
+
+from ..errors import ADMIN, AUTHOR, CONSOLE, TENANT
+from .causes import FETCH, NEW_FILE, WRITE_AGAIN, Cause
+from .meta_errors import APPS, META_CAUSES
+from .refusals import RENEW
+
+_MANAGE = "https://www.instagram.com/accounts/manage_access/"
+_PREPARES = "Nothing has to be done. The console prepares the post again by itself."
+
+CAUSES = (
+    Cause((), ADMIN, "Instagram does not know this app id. It has an id of its own, beside that of the Meta app.",
+          "Copy the Instagram app ID from Business login settings. It has digits only.",
+          text=("page isn't available", "page isn’t available", "does not know this app id. paste the instagram"),
+          page=APPS, shows="Sorry, this page isn't available"),
+    Cause((), ADMIN, "This is the id of the Meta app, or the app lacks the set-up for the Instagram login.",
+          "Use the Instagram app ID and secret, and choose API setup with Instagram login in the portal.",
+          text=("invalid platform app", "this is a meta app id"), page=APPS, shows="Invalid platform app"),
+    Cause((), ADMIN, "The callback is missing in Business login settings, or the portal added a slash to it.",
+          "Open Business login settings again and compare the redirect address, character by character.",
+          text=("invalid redirect_uri", "invalid scrubbed redirect_uri", "url blocked", "missing in business login"),
+          page=APPS, shows="Invalid redirect_uri, or URL Blocked"),
+    Cause((), ADMIN, "The app is in testing, and the account that signed in is not one of its testers.",
+          "Add the account as Instagram Tester, and have it accept the invitation in Instagram.",
+          text=("insufficient developer role", "the app is in testing"), page=APPS,
+          shows="Insufficient developer role"),
+    Cause((), ADMIN, "Instagram refused the exchange. It says the same for a wrong secret and for a wrong callback.",
+          "Check the app secret first, then the callback.",
+          text=("error validating verification code", "refused the exchange")),
+    Cause((), ADMIN, "These are credentials or a token of a product of Instagram that no longer exists.",
+          "Set the app up anew by the guide under Configure.",
+          text=("unsupported request - method type: get", "product that no longer exists")),
+    Cause((), ADMIN, "The console asks for a permission that the app does not have.",
+          "Add the permission in the use case, or take it out of the scopes under Configure.",
+          text=("invalid scopes", "does not have a permission we ask for")),
+    Cause((), CONSOLE, "A token can be renewed a day after it was given, and this one is younger.",
+          "Nothing has to be done. The console renews it tomorrow.",
+          text=("too early to renew", "24 hours", "too young", "too early", "not old enough", "too new", "24h", "24 h"),
+          steps=(RENEW,)),
+    Cause(("no_account",), TENANT, "No professional account was found behind what was ticked.",
+          "Switch the account to Business or Creator, link it to a Page, and tick both when you connect again."),
+    Cause((), TENANT, "The account was changed to a personal one, which no app may use.",
+          "Switch it back to Business or Creator in the Instagram app, then reconnect.",
+          text=("not an instagram business", "changed to personal")),
+    Cause((), TENANT, "Instagram ended this connection, often after very many posts or a new password.",
+          "Reconnect the profile, and wait a day before posting often.",
+          text=("session has been invalidated", "wait a day before posting often")),
+    Cause((), CONSOLE, "The answer of Instagram was lost after the post was sent.",
+          "The console looks whether the post is there. If it finds nothing, look at Instagram and decide.",
+          text=("did not confirm the post",)),
+    Cause(("2207003", "2207077"), CONSOLE, "Instagram took too long to fetch the media.", _PREPARES),
+    Cause(("2207020", "EXPIRED"), CONSOLE, "What was prepared at Instagram grew too old before it was published.",
+          _PREPARES),
+    Cause((), AUTHOR, "Instagram could not take the media, several times.", NEW_FILE, text=("try another file",)),
+    Cause(("2207001", "2207032", "2207053", "2207082", "-1", "-2"), CONSOLE,
+          "Instagram could not take the media this time.", _PREPARES),
+    Cause(("2207057",), AUTHOR, "The cover position lies outside the video.", "Choose a position within the video."),
+    Cause(("2207051",), AUTHOR, "Instagram takes the post for spam.", "Change the post and wait a day."),
+    Cause(("2207042",), CONSOLE, "The posts that Instagram allows an account in 24 hours are used up.",
+          "Nothing has to be done. The console goes on when the oldest of them is 24 hours old."),
+    Cause(("2207006", "no_container"), CONSOLE, "Instagram cannot find what was prepared.", _PREPARES),
+    Cause(("2207008", "2207027", "9007"), CONSOLE, "Instagram is still preparing the media.",
+          "Nothing has to be done. The console asks again by itself."),
+    Cause(("2207050",), TENANT, "Instagram has restricted this account.",
+          "Open the Instagram app, follow its steps, then reconnect."),
+    Cause(("2207023", "2207028", "2207035", "2207036", "2207037", "2207040"), AUTHOR,
+          "Instagram does not accept this kind or number of media or tags.", WRITE_AGAIN),
+    Cause(("352", "2207026"), AUTHOR, "The format of the video is not accepted.",
+          "Use MP4 with H.264 and AAC, and send the post again."),
+    Cause(("9004", "2207052", "no_public_address"), ADMIN, "Instagram cannot open the media address of this console.",
+          FETCH),
+    Cause(("36000", "36001", "36003", "2207004", "2207005", "2207009"), AUTHOR,
+          "The picture is over 8 MB, not a JPEG, or outside 4:5 to 1.91:1.", NEW_FILE),
+    Cause(("36004", "2207010"), AUTHOR, "The caption is too long, or has too many hashtags or mentions.",
+          "Keep to 2,200 characters, 30 hashtags and 20 mentions."),
+    Cause(("2207081",), AUTHOR, "A trial reel is not available for this account.", "Take that choice out of the post."),
+    Cause((), AUTHOR, "The place, or a trial reel, is not available for this account.",
+          "Take that choice out of the post.", text=("invalid_location_id", "this place, or a trial reel")),
+    Cause((), TENANT, "Instagram does not let apps delete this post.", "Delete it in the Instagram app.",
+          text=("does not let us delete", "unsupported delete request")),
+    Cause(("2207085",), TENANT, "Instagram does not let apps delete this post.", "Delete it in the Instagram app."),
+    Cause(("no_post",), AUTHOR, "Instagram did not tell the number of the post, so no comment can be written under "
+          "it.", "Write the first comment in the Instagram app."),
+    *META_CAUSES,
+)

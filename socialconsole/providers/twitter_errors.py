@@ -1,0 +1,82 @@
+"""What X's errors mean for people. docs.x.com/x-api/fundamentals/response-codes-and-errors."""
+
+from ..errors import ADMIN, AUTHOR, CONSOLE, DEVELOPER, TENANT
+from .causes import CONSENT, NEW_FILE, Cause
+from .refusals import RENEW, REVOKE, TOKEN
+
+PORTAL = "https://console.x.com"
+_ALLOW = "The app settings at X do not fit: "
+_CREDITS = "The app has no credits left, or its spending limit is reached."
+_BUY = "Buy credits or raise the spending limit under Billing. Waiting posts go out after that."
+_GRANTS = "Reconnect the profile."
+
+CAUSES = (
+    Cause((), ADMIN, f"{_ALLOW}the callback is not among the Callback URIs, character by character.",
+          "Copy the callback from Configure into User authentication settings. The path says twitter, not x.",
+          text=("something went wrong", "give access to the app", "callback"), steps=(CONSENT,), page=PORTAL,
+          shows="Something went wrong. You weren't able to give access to the App."),
+    Cause((), ADMIN, f"{_ALLOW}the Client ID is not the OAuth 2.0 one, or was made anew.",
+          "Copy the OAuth 2.0 Client ID. An API Key does not work here.",
+          text=("client_id", "client id"), steps=(CONSENT,), page=PORTAL,
+          shows="The same page, and the callback is right"),
+    Cause((), ADMIN, f"{_ALLOW}the type of the app is not Web App, or the Website URL is empty.",
+          "Choose Web App, Automated App or Bot under User authentication settings, and fill in the Website URL.",
+          text=("website url",), steps=(CONSENT,), page=PORTAL,
+          shows="The same page, and callback and Client ID are right"),
+    Cause((), ADMIN, f"{_ALLOW}it is not in the Pay-per-use package, or not in the Production environment.",
+          "Move the app there in the console of X.",
+          text=("environment",), steps=(CONSENT,), page=PORTAL, shows="The same page, and all of that is right"),
+    Cause((), TENANT, "X gives 30 seconds from the consent to the exchange, and this took longer or ran twice.",
+          "Connect again, and leave the window alone until it comes back.",
+          text=("authorization code was invalid", "x gives 30 seconds")),
+    Cause((), TENANT, "X ended this connection.", _GRANTS, text=("passed for the token was invalid",),
+          steps=(RENEW, REVOKE)),
+    Cause(("unauthorized_client",), ADMIN, "The OAuth 2.0 Client Secret is wrong, or was made anew at X.",
+          "Copy the Client Secret from Keys and tokens. X shows it once, so make a new one if you do not have it."),
+    Cause(("invalid_client",), ADMIN, "X does not know this Client ID.",
+          "Copy the OAuth 2.0 Client ID from Keys and tokens. An API Key does not work here.",
+          steps=(TOKEN, RENEW, REVOKE)),
+    Cause(("usage-capped", "credits-depleted", "credits", "creditsdepleted", "CreditsDepleted", "HTTP 402",
+           "paymentrequired"), ADMIN, _CREDITS, _BUY),
+    Cause((), ADMIN, _CREDITS, _BUY, text=("no credits left",)),
+    Cause(("client-not-enrolled",), ADMIN, "The app is not in the Pay-per-use package and the Production environment.",
+          "Move the app there in the console of X."),
+    Cause((), ADMIN, "The app may only read.",
+          "Set Read and write under User authentication settings. Every profile has to be reconnected after that.",
+          text=("oauth1 app permissions", "app is read-only")),
+    Cause(("unsupported-authentication",), DEVELOPER, "The console used a kind of key that X does not take here.",
+          "Update the console. If that does not help, tell its makers this code."),
+    Cause(("user-suspended",), TENANT, "X has locked this account.",
+          "Sign in at x.com, follow its steps, then reconnect.", page="https://x.com/account/access"),
+    Cause((), TENANT, "X has locked this account.", "Sign in at x.com, follow its steps, then reconnect.",
+          text=("temporarily locked", "temporarily restricted", "is suspended", "been suspended",
+                "has locked this account"), page="https://x.com/account/access"),
+    Cause((), AUTHOR, "X has the same text from this account already.", "Change the text, or leave it as it is.",
+          text=("duplicate content", "status is a duplicate", "already has this text")),
+    Cause((), AUTHOR, "X lets apps reply only to people who mentioned or quoted the account, and does not let them "
+          "quote.", "Reply or quote in the X app.",
+          text=("reply to this conversation is not allowed", "quoting this post is not allowed",
+                "reply only to people who mentioned")),
+    Cause((), AUTHOR, "The video is longer than X allows this account.", "Shorten the video.",
+          text=("video longer than", "video is too long for this account")),
+    Cause((), AUTHOR, "X refuses the text: more than one cashtag, or a link that it blocks.",
+          "Take the second cashtag or the link out.",
+          text=("maximum of one cashtag", "invalid url", "more than one cashtag")),
+    Cause((), TENANT, "Pictures and videos need media.write, which was not given.",
+          "Reconnect the profile. An administrator turns the feature on under Configure first, if it is off.",
+          text=("need `media.write`",)),
+    Cause((), TENANT, "X does not let the console read this profile.",
+          "Look at x.com whether the account is open, then reconnect.", text=("let us read the profile",)),
+    Cause((), AUTHOR, "X did not delete the post.", "Delete it at x.com.", text=("did not delete the post",)),
+    Cause((), AUTHOR, "X refused the post, mostly because of its length or one of its choices.",
+          "Change what X names, and send it again.", text=("x refused ",)),
+    Cause((), ADMIN, "X gave no refresh token, so the profile would drop out every two hours.",
+          "Put offline.access back into the scopes under Configure, then reconnect.", text=("offline.access",)),
+    Cause(("processing_failed", "failed"), AUTHOR, "X could not process the file.", NEW_FILE),
+    Cause((), AUTHOR, "X could not process the file.", NEW_FILE, text=("could not process the file",)),
+    Cause((), TENANT, "X no longer accepts this connection.", _GRANTS,
+          text=("no longer accepts this connection", "x ended this connection")),
+    Cause(("unauthorized", "HTTP 401"), TENANT, "X no longer accepts this connection.", _GRANTS),
+    Cause(("usage", "toomanyrequests"), CONSOLE, "So many calls were made that X asked for a pause.",
+          "Nothing has to be done. The console goes on by itself."),
+)
