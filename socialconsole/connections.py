@@ -52,6 +52,7 @@ log = logging.getLogger("socialconsole.connections")
 
 CONSENT_WITHIN = timedelta(minutes=10)
 CONFIRM_WITHIN = timedelta(minutes=30)
+ASKED_ABOUT = timedelta(days=3)  # for so long the console asks about a walk that never came back
 CHANGED_MEANWHILE = "The settings of this platform were changed meanwhile. Connect again."
 
 
@@ -549,6 +550,40 @@ def tidy(attempt_id: str) -> None:
     found = db.session.get(ConnectionAttempt, attempt_id)
     if found is not None and is_late(found, present()):
         _drop(found, EXPIRED, "Nobody confirmed this connection in time, so nothing was stored.")
+
+
+def unanswered(workspace: Workspace, user: User) -> list[ConnectionAttempt]:
+    """The walks of this person that never came back, the newest of each platform: there the platform may have shown
+    an error on a page of its own. What was begun anew since, and came back, is left out."""
+    now = present()
+    newest: dict[str, ConnectionAttempt] = {}
+    for found in db.session.scalars(
+            select(ConnectionAttempt).where(
+                ConnectionAttempt.workspace_id == workspace.id, ConnectionAttempt.user_id == user.id,
+                ConnectionAttempt.created_at > now - ASKED_ABOUT)
+            .order_by(ConnectionAttempt.created_at.desc(), ConnectionAttempt.id.desc())):
+        newest.setdefault(found.platform, found)
+    return [found for found in newest.values() if _never_came_back(found, now)]
+
+
+def _never_came_back(found: ConnectionAttempt, now: datetime) -> bool:
+    return found.spent_at is None and found.expires_at < now and found.state in (STARTED, EXPIRED)
+
+
+def dismiss(found: ConnectionAttempt) -> bool:
+    """Ask no more about a walk that never came back; from now on nothing may come back for it. False: it did."""
+    now = present()
+    with writing():
+        is_mine = took(
+            update(ConnectionAttempt)
+            .where(ConnectionAttempt.id == found.id, ConnectionAttempt.spent_at.is_(None),
+                   ConnectionAttempt.expires_at < now, ConnectionAttempt.state.in_((STARTED, EXPIRED)))
+            .values(spent_at=now))
+        if is_mine:
+            audit.record("connection.dismissed", "platform", found.platform,
+                         f"The question about {PROVIDERS[found.platform].name} was closed: nothing had come back from "
+                         "there.", workspace_id=found.workspace_id)
+        return is_mine
 
 
 def _drop(found: ConnectionAttempt, state: str, why: str) -> None:

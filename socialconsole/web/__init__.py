@@ -18,6 +18,7 @@ from . import (
     frame,
     guard,
     health,
+    help,
     join,
     library,
     media,
@@ -42,7 +43,7 @@ BLUEPRINTS = (
     health.bp, metrics.bp, palette.bp, sign_in.bp, setup.bp, people.bp, activity.bp, platform_apps.bp, accounts.bp,
     connect.bp, compose.bp, drafts.bp, posts.bp, calendar.bp, queue.bp, feeds.bp, series.bp, media.bp, library.bp,
     uploads.bp, preview.bp, bulk.bp, redirects.bp, callbacks.bp, members.bp, join.bp, settings.bp, workspaces.bp,
-    forgotten.bp,
+    forgotten.bp, help.bp,
 )
 
 
@@ -52,6 +53,7 @@ def register(app: Flask) -> None:
         app.register_blueprint(blueprint)
     frame.init_app(app)
     preview.init_app(app)
+    help.init_app(app)
     errors.init_app(app)
     # The form token is checked last: a stranger learns nothing from it, and a signed-out person is asked to sign in.
     checks = app.before_request_funcs.setdefault(None, [])

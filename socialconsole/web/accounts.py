@@ -9,10 +9,20 @@ from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
-from .. import accounts, connections, diagnosis, disconnections, outside, workspaces
+from .. import accounts, connections, diagnosis, disconnections, explanations, outside, workspaces
 from ..access import requires
 from ..extensions import db
-from ..models import ACTIVE, DISCONNECTED, HELD, PAUSED, SCHEDULED, TOKEN_EXPIRED, Account, Delivery
+from ..models import (
+    ACTIVE,
+    DISCONNECTED,
+    HELD,
+    PAUSED,
+    SCHEDULED,
+    TOKEN_EXPIRED,
+    Account,
+    ConnectionAttempt,
+    Delivery,
+)
 from ..providers import provider as provider_of
 from . import words
 from .fixes import explained
@@ -36,6 +46,7 @@ class Card:
     why: str
     waiting: int = 0
     renews_at: datetime | None = None
+    told: explanations.Explanation | None = None  # why it stopped working
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,12 @@ def index(workspace_id: str) -> ResponseReturnValue:
     return show("profiles.html", cards=_cards(page.ids, now), filter=wanted, filters=FILTERS, search=search, page=page,
                 counts={slug: len(group) for slug, group in kinds.items()}, banner=_banner(kinds["needs"], now),
                 offers=connections.offers(g.workspace), provider_of=provider_of, words=words,
-                room=workspaces.room(g.workspace))
+                room=workspaces.room(g.workspace), unanswered=_unanswered())
+
+
+def _unanswered() -> list[tuple[ConnectionAttempt, list[tuple[str, explanations.Explanation]]]]:
+    """Connections of this person that never came back, each with what the platform's own pages may have shown."""
+    return [(one, explanations.silent(one.platform)) for one in connections.unanswered(g.workspace, g.user)]
 
 
 @dataclass(frozen=True)
@@ -119,7 +135,8 @@ def _card(account: Account, now: datetime, waiting: int) -> Card:
             renews_at, status = None, replace(status, until=None)
     elif waiting and status.word in ("token_expired", "limited", "paused"):
         why += f" {words.posts_wait(waiting)}"
-    return Card(account, status, accounts.abilities(account), why, waiting, renews_at)
+    told = explanations.of_account(account) if status.word == "token_expired" else None
+    return Card(account, status, accounts.abilities(account), why, waiting, renews_at, told)
 
 
 def _waiting(ids: list[str]) -> dict[str, int]:

@@ -11,13 +11,13 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, flash, g, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import access, accounts, connections, outside, workspaces
+from .. import access, accounts, connections, explanations, outside, workspaces
 from ..access import requires
 from ..extensions import db
-from ..models import DISCONNECTED, EXPIRED, FINISHED, GRANTED, STARTED, Account, ConnectionAttempt, PlatformApp
+from ..models import DISCONNECTED, EXPIRED, FAILED, FINISHED, GRANTED, STARTED, Account, ConnectionAttempt, PlatformApp
 from ..providers import provider as provider_of
 from . import words
-from .page import show
+from .page import moved, show
 
 bp = Blueprint("connect", __name__)
 
@@ -159,6 +159,15 @@ def cancel(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
     return redirect(url_for("accounts.index", workspace_id=workspace_id), 303)
 
 
+@bp.post("/w/<workspace_id>/connect/<attempt_id>/dismiss")
+@requires("reconnect")
+def dismiss(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
+    """Ask no more about a connection that never came back; one that did meanwhile stays as it is."""
+    found = connections.attempt(g.workspace, attempt_id, g.user)
+    connections.dismiss(found)
+    return moved(url_for("accounts.index", workspace_id=workspace_id))
+
+
 def _page(found: ConnectionAttempt, status: int = 200, problem: str = "") -> ResponseReturnValue:
     late = connections.is_late(found, outside.now())
     if found.state == GRANTED and not late:
@@ -167,7 +176,10 @@ def _page(found: ConnectionAttempt, status: int = 200, problem: str = "") -> Res
     provider = provider_of(found.platform)
     made = [account for account in (db.session.get(Account, one) for one in found.result_ids) if account]
     waited = (outside.now() - found.created_at).total_seconds()
-    return show("connect_result.html", "status", status, attempt=found, state=state, provider=provider,
+    told = explanations.of_attempt(found) if state == FAILED else None
+    asks = (state == STARTED and waited > HINT_AFTER_SECONDS) or (state == EXPIRED and found.spent_at is None)
+    return show("connect_result.html", "status", status, attempt=found, state=state, provider=provider, told=told,
+                silent=explanations.silent(found.platform) if asks else [],
                 outcome=words.OUTCOMES[state], made=made, problem=problem, words=words,
                 hints=words.HINTS if state == STARTED and waited > HINT_AFTER_SECONDS else (),
                 again=_again(found))

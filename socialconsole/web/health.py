@@ -13,7 +13,7 @@ from rq import Worker
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import metrics, platform_apps, retention, tallies
+from .. import explanations, metrics, platform_apps, retention, tallies
 from ..access import requires
 from ..config import Config
 from ..extensions import db
@@ -126,6 +126,7 @@ class PlatformLine:
     tone: str
     step: str
     link: str
+    told: explanations.Explanation | None = None  # what the trouble of its app means
 
 
 @bp.get("/admin/health")
@@ -262,7 +263,12 @@ def _line(row: platform_apps.Row, rows: Rows, now: datetime) -> PlatformLine | N
     errors = ", ".join(f"{CALLS.get(kind, kind)} ({calls[kind]:,})" for kind in often)
     tone, step, link = _next_step(row, breaker, broken, now)
     return PlatformLine(slug, row.provider.name, works, broken, breaker, sum(calls.values()), errors, renewed,
-                        sum(renewals.values()), tone, step, link)
+                        sum(renewals.values()), tone, step, link, _told(row))
+
+
+def _told(row: platform_apps.Row) -> explanations.Explanation | None:
+    """What the trouble of a platform's apps means, the first that has any."""
+    return next((told for one in row.apps if one.app is not None and (told := explanations.of_app(one.app))), None)
 
 
 def _next_step(row: platform_apps.Row, breaker: metrics.Breaker | None, broken: int,

@@ -14,12 +14,14 @@ from .. import access
 from ..access import requires
 from ..database import writing
 from ..models import Membership
+from ..providers import PROVIDERS
 from . import frame
 from .page import moved, show
 
 bp = Blueprint("palette", __name__)
 
-PAGES, ACTIONS, WORKSPACES, YOURS, ADMINISTRATION = "Pages", "Actions", "Workspaces", "You", "Administration"
+PAGES, ACTIONS, WORKSPACES, YOURS, HELP, ADMINISTRATION = (
+    "Pages", "Actions", "Workspaces", "You", "Help", "Administration")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,10 @@ def _jumps(members: list[Membership], here: Membership | None) -> Iterator[Jump]
         if member is not here:
             yield Jump(WORKSPACES, member.workspace.name, frame.home(member), "workspaces", words="switch to")
     yield Jump(YOURS, "Your account", url_for("people.me"), "key", words="password theme logins time zone sign out")
+    yield Jump(YOURS, "Help", url_for("help.index"), "help", words="manual documentation errors permissions")
+    for provider in PROVIDERS.values():
+        yield Jump(HELP, f"Help with {provider.name}", url_for("help.platform", slug=provider.slug), "help",
+                   words="permissions errors limits portal guide token")
     yield Jump(YOURS, "Shortcut keys", url_for(".shortcuts"), "help", "?", "keyboard help")
     if g.user.is_platform_admin:
         for place in frame.ADMIN_PLACES:

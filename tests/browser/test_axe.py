@@ -57,6 +57,7 @@ INSIDE = (
     "/w/{ws}/members", "/w/{ws}/members/{nora}/remove", "/w/{ws}/members/leave",
     "/w/{ws}/settings", "/admin/workspaces", "/admin/workspaces/new", "/admin/workspaces/{ws}",
     "/join/{join}", "/join/nothing", "/go?w={ws}", "/go?w={ws}&q=nothing-is-called-so", "/shortcuts",
+    "/help", "/help?q=token", "/help?q=nothing-is-called-so", "/help/instagram", "/help/twitter",
 )
 
 

@@ -14,7 +14,8 @@ from tests.cast import Cast, Things
 ABSENT = "x" * 30
 # Parameters that name no row; `platform` and `action` come from fixed lists.
 OF_NO_ROW = {"token": ABSENT, "segment": "twitter", "digest": "0", "name": "console.css", "action": "reschedule",
-             "login_id": ABSENT, "tenant_id": "wsp_bakery", "code": ABSENT}
+             "login_id": ABSENT, "tenant_id": "wsp_bakery", "code": ABSENT,
+             "slug": "twitter"}
 OF_A_ROW = ("member_id", "invitation_id", "account_id", "attempt_id", "post_id", "delivery_id", "media_id", "upload_id",
             "series_id", "slot_id")
 
