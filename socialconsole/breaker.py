@@ -186,6 +186,8 @@ def _open(app: PlatformApp, scope: str, code: str, refusal: str, now: datetime) 
     app.breaker_until = now + (PAUSE_IF_REFUSED if refusal else FIRST_PAUSE)
     name = provider_of(app.platform).name
     why = refusal or _sentence(name, scope, code)
+    if refusal:
+        app.check_due_at = now  # whether id and secret are the reason, a check tells
     if refusal or not app.trouble:
         app.trouble, app.trouble_at = why, now
         app.trouble_code = code if refusal else TROUBLE

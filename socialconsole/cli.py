@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from . import access, create_app, logs, media_store, outside, roles, start, ticker
+from . import access, create_app, logs, media_store, outside, platform_commands, roles, start, ticker
 from . import config as settings
 from .config import Config
 
@@ -21,7 +21,7 @@ HELP = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 done, 1 refused, 2 the settings or the database are wrong."""
+    """Run one command; returns its exit code: 0 done, 1 refused, 2 settings or database are wrong, or unsure."""
     given = _parser().parse_args(arguments)
     os.umask(0o077)  # the database, its copies, the keys and the store are this user's alone
     config = settings.read()
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "check": lambda: _check(config),
         "setup": lambda: _setup(config, given),
         "people": lambda: _reset_link(config, given.email),
+        "platforms": lambda: platform_commands.run(config, given),
     }
     return commands[given.command]()
 
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
                                                                                     metavar="action")
     reset = people.add_parser("reset-link", help="print a link with which somebody can set a new password")
     reset.add_argument("--email", required=True)
+    platform_commands.add_to(commands)
     return parser
 
 

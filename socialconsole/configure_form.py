@@ -61,6 +61,7 @@ class Form:
     confirm: str = ""  # the sentence to be confirmed before saving
     confirm_sandbox: str = ""  # the same, before the sandbox takes over
     problem: str = ""  # why the last press of a button could not be done
+    is_unsure: bool = False  # it was not turned on, since the platform could not say whether the pair is right
     stale: dict[str, str] = field(default_factory=dict)  # what somebody else stored meanwhile
     only_some: bool = False  # only ticked workspaces may connect, not all
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import (
     connections,
+    credentials,
     heartbeat,
     logs,
     outside,
@@ -103,6 +104,12 @@ def prepare(ids: list[str]) -> None:
     """Measure these uploads that are whole, and make the thumbnails of these files."""
     for one in ids:
         _serve(uploads.finish if one.startswith("upl_") else thumbnails.make, one)
+
+
+def check(ids: list[str]) -> None:
+    """Ask the platforms whether the ids and secrets of these apps are still right."""
+    for one in ids:
+        _serve(credentials.recheck, one)
 
 
 def clean(what: list[str]) -> None:

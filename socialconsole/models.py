@@ -244,6 +244,15 @@ class PlatformApp(Base):
     breaker_trips: Mapped[int] = mapped_column(default=0)  # pauses in a row, each longer than the one before
     breaker_probe_until: MaybeInstant = instant()  # one probe is under way, until then at most
     breaker_scope: Mapped[str] = mapped_column(String(10), default="")  # what failed: renew, or all
+    # What the platform last said about id and secret when it was asked, and about which ones.
+    check_verdict: Mapped[str] = mapped_column(String(12), default="")  # valid, wrong_id, wrong_secret, unknown
+    check_message: Mapped[str] = mapped_column(Text, default="")
+    check_code: Mapped[str] = mapped_column(String(80), default="")
+    checked_at: MaybeInstant = instant()
+    checked_client_id: Mapped[str] = mapped_column(String(300), default="")
+    checked_secret_version: Mapped[int] = mapped_column(default=0)
+    checked_mode: Mapped[str] = mapped_column(String(20), default="")
+    check_due_at: MaybeInstant = instant()  # when it is asked again by itself
     version: Mapped[int] = mapped_column(default=1)
     created_at: Instant = instant()
     updated_at: Instant = instant()
@@ -252,6 +261,13 @@ class PlatformApp(Base):
     def is_saved(self) -> bool:
         """Whether both the client id and the client secret are there."""
         return bool(self.client_id and self.secret_sealed)
+
+    @property
+    def is_check_current(self) -> bool:
+        """Whether the last check was about the id, the secret and the kind of use that are stored now."""
+        return self.checked_at is not None and (
+            (self.checked_client_id, self.checked_secret_version, self.checked_mode)
+            == (self.client_id, self.secret_version, self.mode))
 
 
 class ConnectionAttempt(Base):

@@ -25,6 +25,7 @@ from .vault import Vault
 
 NONE, READY, ON, ATTENTION = "none", "ready", "on", "attention"
 SUBJECT = "platform_app"  # of audit events
+BY_CHECK = "check:"  # starts the trouble_code of a trouble that a check of id and secret found
 OUR_CALLBACK = re.compile(r"/api/connect/([a-z0-9][a-z0-9_-]{0,39})/callback/?")
 
 
@@ -388,6 +389,8 @@ def flag(app_id: str, message: str, code: str, now: datetime) -> None:
         if app is None or _says(app, message, code):  # another process was quicker
             return
         app.trouble, app.trouble_code, app.trouble_at = message, code, now
+        if not code.startswith(BY_CHECK):
+            app.check_due_at = now  # whether id and secret are the reason, a check tells
         name = provider_of(app.platform).name
         audit.record("platform.trouble", SUBJECT, app.id, message, name=name, code=code)
 

@@ -19,7 +19,7 @@ import redis
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import clock, heartbeat, jobs, outside, processes, series, store, thumbnails, uploads
+from . import clock, credentials, heartbeat, jobs, outside, processes, series, store, thumbnails, uploads
 from .config import Config
 from .extensions import db
 from .workers import EACH_TICKER, TICKER_KEY, TICKER_SEEN_SECONDS, enqueue, is_awake
@@ -29,6 +29,7 @@ log = logging.getLogger("socialconsole.ticker")
 PERIOD = 0.5  # seconds between two beats
 SETTLE_EVERY = 5.0  # seconds
 PREPARE_EVERY = 1.0  # seconds
+CHECK_EVERY = 60.0  # seconds between two looks for apps whose credentials are to be checked
 RUNG_FOR = 60.0  # seconds until a file that was rung for and is not prepared yet is rung for again
 CLEAN_EVERY = 3600.0  # seconds
 COMPLAIN_EVERY = 60.0  # seconds between two log lines about the same trouble
@@ -42,7 +43,7 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
     ring, awake = partial(enqueue, client), partial(is_awake, client)
     complain, stand_in = Complaints(), StandIn(app)
     due, settle_due, clean_due = time.monotonic(), 0.0, time.monotonic() + SETTLE_EVERY
-    prepare_due, files = 0.0, Files(ring)
+    prepare_due, files, check_due = 0.0, Files(ring), time.monotonic() + CHECK_EVERY
     while not stop.is_set():
         began = time.monotonic()
         stand_in.know(complain.about("the store", lambda: _sign(client)))
@@ -54,6 +55,9 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
         if began >= prepare_due:
             prepare_due = began + PREPARE_EVERY
             complain.about("files", lambda: _within(app, files.beat))
+        if began >= check_due:
+            check_due = began + CHECK_EVERY
+            complain.about("credentials", lambda: _within(app, lambda now: credentials.ring_due(now, ring)))
         if began >= clean_due:
             clean_due = began + CLEAN_EVERY
             complain.about("cleaning", lambda: ring("clean", ["media"]))

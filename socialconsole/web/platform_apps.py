@@ -5,10 +5,11 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import configure, configure_form, configure_sandbox, outside, platform_apps
+from .. import configure, configure_form, configure_sandbox, credentials, outside, platform_apps
 from ..access import requires
 from ..configure import Invalid, NeedsConfirmation, NotPossible, Saved, Stale
 from ..configure_form import Form
+from ..credentials import CannotTell, WrongCredentials
 from ..platform_apps import Row
 from ..providers import PROVIDERS
 from ..providers.base import Provider
@@ -29,18 +30,22 @@ def index() -> ResponseReturnValue:
 
 def _list(**more: Any) -> dict[str, Any]:
     config = current_app.extensions["config"]
-    return {"rows": platform_apps.overview(outside.now()), "config": config, "problem": "", "form": None, **more}
+    return {"rows": platform_apps.overview(outside.now()), "config": config, "problem": "", "form": None,
+            "unsure": "", **more}
 
 
 @bp.post("/<segment>/on")
 @requires("admin")
 def turn_on(segment: str) -> ResponseReturnValue:
-    """Offer the platform to tenants; pressing twice is the same as once."""
+    """Offer the platform to tenants once its credentials were checked; pressing twice is the same as once."""
     row = _row(segment)
     try:
-        configure.turn_on(segment, outside.now())
-    except NotPossible as refusal:
-        return _refused(row.provider, f"{row.title} stays off. {refusal}")
+        credentials.turn_on(segment, g.user.shown, outside.now(), insist="confirm" in request.form)
+    except (NotPossible, WrongCredentials) as refusal:
+        status = 422 if isinstance(refusal, WrongCredentials) else 409
+        return _refused(row.provider, f"{row.title} stays off. {refusal}", status)
+    except CannotTell as doubt:
+        return _refused(row.provider, f"{row.title} is not on yet. {doubt}", unsure=segment)
     return _switched(row.provider, f"{row.title} is on. Tenants can connect it now.")
 
 
@@ -80,12 +85,13 @@ def remove(segment: str) -> ResponseReturnValue:
 
 def _switched(provider: Provider, said: str) -> ResponseReturnValue:
     row = platform_apps.platform_row(provider.slug, outside.now())
-    return done("platforms.html", "row", url_for(".index"), said, row=row, problem="")
+    return done("platforms.html", "row", url_for(".index"), said, row=row, problem="", unsure="")
 
 
-def _refused(provider: Provider, why: str) -> ResponseReturnValue:
+def _refused(provider: Provider, why: str, status: int = 409, unsure: str = "") -> ResponseReturnValue:
+    """The row with the reason. `unsure`: the app that may be turned on all the same, if somebody insists."""
     row = platform_apps.platform_row(provider.slug, outside.now())
-    return show("platforms.html", "row", 409, **_list(problem=why, row=row))
+    return show("platforms.html", "row", status, **_list(problem=why, row=row, unsure=unsure))
 
 
 # ---------------------------------------------------------------- the dialog
@@ -118,13 +124,14 @@ def save(segment: str) -> ResponseReturnValue:
         saved = configure.save(segment, values, g.user, outside.now(), confirm="confirm" in request.form,
                                complete=wanted == "on")
         if wanted == "on":
-            configure.turn_on(segment, outside.now())
+            credentials.turn_on(segment, g.user.shown, outside.now())
     except (Invalid, Stale, NeedsConfirmation) as refusal:
         return _not_saved(segment, values, refusal)
-    except NotPossible as refusal:
+    except (NotPossible, WrongCredentials, CannotTell) as refusal:
         form = configure_form.form(segment, outside.now())
         form.problem = f"Saved, but not turned on. {refusal}"
-        return _dialog(form, 409, "form")
+        form.is_unsure = isinstance(refusal, CannotTell)
+        return _dialog(form, 422 if isinstance(refusal, WrongCredentials) else 409, "form")
     return _saved(row.segment, saved, wanted == "on")
 
 
@@ -153,6 +160,25 @@ def _saved(segment: str, saved: Saved, turned_on: bool) -> ResponseReturnValue:
         return moved(url_for(".index"), f"{said} {platform_apps.title(saved.app)} is on. Tenants can connect it "
                      "now.".strip())
     return moved(url_for(".edit", segment=segment), said)
+
+
+@bp.post("/<segment>/check")
+@requires("admin")
+def check(segment: str) -> ResponseReturnValue:
+    """Ask the platform whether the stored id and secret are right; the answer stays until the next one."""
+    row = _row(segment)
+    if row.app is None:
+        return _dialog(configure_form.form(segment, outside.now()), 409)
+    try:
+        found = credentials.check(row.app.id, g.user.shown)
+    except NotPossible as refusal:
+        form = configure_form.form(segment, outside.now())
+        form.problem = str(refusal)
+        return _dialog(form, 409)
+    said = "" if found.is_stored else "The credentials were changed while they were checked. Check again."
+    form = configure_form.form(segment, outside.now())
+    return done("configure.html", "check_result", url_for(".edit", segment=segment, _anchor="check-result"), said,
+                **_list(form=form, history=platform_apps.history(row.app)))
 
 
 @bp.post("/<segment>/preview")

@@ -13,17 +13,17 @@ PLATFORMS = re.compile(r"\b(facebook|instagram|linkedin|twitter(?!:)|tiktok|yout
 
 # From the edges down to the ground; a module may import its own layer and those below.
 LAYERS = (
-    {"cli", "start", "roles", "supervisor"},
+    {"cli", "platform_commands", "start", "roles", "supervisor"},
     {"web", "ticker", "workers", "jobs", "heartbeat", "metrics", ""},
-    {"configure_form", "configure_sandbox", "configure", "configure_checks", "connections", "disconnections",
-     "publishing", "following", "outcomes", "decisions", "draft_posts", "csv_posts", "rehearsal", "moving",
-     "profile_sync", "withdrawals", "retention"},
+    {"configure_form", "configure_sandbox", "configure", "configure_checks", "credentials", "connections",
+     "disconnections", "publishing", "following", "outcomes", "decisions", "draft_posts", "csv_posts", "rehearsal",
+     "moving", "profile_sync", "withdrawals", "retention"},
     {"posts", "post_lists", "diagnosis", "series", "calendars", "feeds"},
     {"checks"},
     {"uploads", "library", "thumbnails"},
     {"drafts", "tokens", "spool", "slots", "risks"},
-    {"media", "previews", "appearance", "converting", "deliveries", "platform_apps", "accounts", "breaker",
-     "members", "workspaces"},
+    {"media", "previews", "appearance", "explanations", "converting", "deliveries", "platform_apps", "accounts",
+     "breaker", "members", "workspaces"},
     {"access", "logins", "passwords", "audit", "assets", "journal", "store"},
     {"models", "keys", "migrating", "migrations", "tallies"},
     {"clock", "together"},
