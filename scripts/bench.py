@@ -15,8 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,7 +42,7 @@ def main() -> None:
     parser.add_argument("--without-engine", action="store_true", help="leave out the engine, which takes half an hour")
     options = parser.parse_args()
     figures: dict[str, Any] = {} if options.without_clone else fresh_clone()
-    with running() as console:
+    with bench_desk.running() as console:
         visitor = sign_in(console)
         figures |= idle_memory(console)
         figures |= visits(console, visitor)
@@ -53,19 +51,6 @@ def main() -> None:
     if not options.without_engine:
         figures["engine"] = bench_engine.measure()
     write(figures)
-
-
-@contextmanager
-def running() -> Iterator[Console]:
-    """A console with X, Facebook and LinkedIn of the sandbox, set up but idle."""
-    with tempfile.TemporaryDirectory(prefix="console-bench-") as folder:
-        console = Console(Path(folder) / "instance")
-        try:
-            console.start()
-            console.set_up(password=PASSWORD)
-            yield console
-        finally:
-            console.stop()
 
 
 def sign_in(console: Console) -> Visitor:
