@@ -312,3 +312,23 @@ class TestEditing:
         publishing.deliver(delivery.id)
         assert fresh(post).text == "Saffron buns" and post.version == 2
         assert [what[1] for step, what in platform.asked if step == "publish"] == ["Rye"]
+
+
+class TestAnOlderVersion:
+    """What a person saw is what they decide about: a newer one is never thrown away, sent back or written over."""
+
+    def test_is_not_discarded(self, world, account):
+        draft = draft_posts.save(world.workspace, world.alice, typed(account))
+        before = draft.version
+        draft_posts.save(world.workspace, world.bob, typed(account, "More"), opened=seen(draft))
+        with pytest.raises(NotPossible):
+            draft_posts.discard(world.workspace, world.alice, draft.id, before)
+        assert (fresh(draft).state, fresh(draft).text) == (DRAFT, "More")
+
+    def test_of_a_scheduled_post_is_not_written_over(self, world, account):
+        post = posts.schedule(world.workspace, world.alice, Content("Saffron"), [account.id], nonce="n", **LATER)
+        opened = seen(post)
+        draft_posts.edit(world.workspace, world.bob, typed(account, "Rye", **LATER), opened)
+        with pytest.raises(Conflict):
+            draft_posts.edit(world.workspace, world.alice, typed(account, "Wheat", **LATER), opened)
+        assert fresh(post).text == "Rye"
