@@ -23,8 +23,8 @@ DATABASE_FILE = "console.db"
 MEDIA_FOLDER = "media"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # How many days finished things are kept, by their name in RETENTION; 0 is for ever.
-RETENTION_DAYS = {"logins": 30, "attempts": 90, "delivery_log": 400, "grants": 30, "deletions": 400, "tallies": 3,
-                  "audit": 0}
+RETENTION_DAYS = {"logins": 30, "attempts": 90, "recordings": 90, "incidents": 90, "delivery_log": 400, "grants": 30,
+                  "deletions": 400, "tallies": 3, "audit": 0}
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("RETENTION", " ".join(f"{name}={days}" for name, days in RETENTION_DAYS.items()),
             "How many days finished things are kept; 0: for ever. What is not named keeps its default. The page "
             "*Health* says what each name covers."),
-    Setting("MAIL_URL", "", "The mail server for invitations and new passwords: `smtp://user:password@host:587` (turns "
-            "to TLS by STARTTLS), `smtps://user:password@host:465`, or `smtp://host:25?tls=off` without encryption, "
-            "which this machine's own needs no word for. Empty: links are copied by hand.", secret=True),
+    Setting("MAIL_URL", "", "The mail server for invitations, new passwords, alerts and digests: "
+            "`smtp://user:password@host:587` (turns to TLS by STARTTLS), `smtps://user:password@host:465`, or "
+            "`smtp://host:25?tls=off` without encryption, which this machine's own needs no word for. Empty: links "
+            "are copied by hand, and nobody is alerted by mail.", secret=True),
     Setting("MAIL_FROM", "", "The sender of those mails, such as `Social Console <console@example.org>`."),
     Setting("METRICS_TOKEN", "", "Opens `/metrics` to whoever sends `Authorization: Bearer` with it; at least 20 "
             "characters. Empty: only this machine may ask, and only if `TRUSTED_PROXIES` is 0.", secret=True),

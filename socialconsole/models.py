@@ -31,6 +31,8 @@ FINAL = (PUBLISHED, FAILED, MISSED, CANCELLED)
 # Roles
 VIEWER, EDITOR, OWNER = "viewer", "editor", "owner"
 
+BY_CHECK = "check:"  # starts the trouble_code of a trouble that a check of id and secret found
+
 
 def new_id(prefix: str) -> str:
     """A fresh id such as `acc_01J…`."""
@@ -80,6 +82,7 @@ class User(Base):
     theme: Mapped[str] = mapped_column(String(5), default="auto")  # auto, light, dark
     time_zone: Mapped[str] = mapped_column(String(64), default="")  # the person's own; "": as the workspace's
     has_shortcuts: Mapped[bool] = mapped_column(default=True)  # single letters are keys
+    alerts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # what is mailed; {}: as the console proposes
     created_at: Instant = instant()
 
     @property
@@ -205,6 +208,62 @@ class AuditEvent(Base):
     )
 
 
+# ---------------------------------------------------------------- what goes wrong, and who is told
+
+
+class Incident(Base):
+    """Something that needs a person, from when it was found until it is over. One that is open is told once.
+
+    `stage` grows worse as an end comes nearer; each stage is told once too.
+    """
+
+    __tablename__ = "incident"
+    id: Mapped[str] = key("inc")
+    workspace_id: Mapped[str | None] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))  # None: admins'
+    kind: Mapped[str] = mapped_column(String(30))  # account_broken, account_ending, posts_at_risk, …
+    subject_type: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[str] = mapped_column(String(40))
+    subject_name: Mapped[str] = mapped_column(String(200), default="")
+    platform: Mapped[str] = mapped_column(String(20), default="")
+    stage: Mapped[int] = mapped_column(default=0)  # days that are left, where there is an end ahead
+    summary: Mapped[str] = mapped_column(Text, default="")  # what happened, in one sentence
+    step: Mapped[str] = mapped_column(Text, default="")  # what to do
+    opened_at: Instant = instant()
+    seen_at: Instant = instant()  # last found to be so
+    closed_at: MaybeInstant = instant()
+    __table_args__ = (
+        Index("ix_incident_open", "kind", "subject_id", unique=True, **_where("closed_at IS NULL")),
+        Index("ix_incident_workspace_id", "workspace_id", "opened_at"),
+        Index("ix_incident_closed_at", "closed_at"),
+    )
+
+
+class Message(Base):
+    """A mail that waits to be sent, or was. It names no secret; a worker sends it, and tries again if need be."""
+
+    __tablename__ = "message"
+    id: Mapped[str] = key("msg")
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    incident_id: Mapped[str | None] = mapped_column(ForeignKey("incident.id", ondelete="SET NULL"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))  # opened, nearer, cured, digest, receipt, test
+    to: Mapped[str] = mapped_column(String(254))
+    subject: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Instant = instant()
+    due_at: MaybeInstant = instant()  # None: sent, or given up
+    lease_until: MaybeInstant = instant()
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent_at: MaybeInstant = instant()
+    note: Mapped[str] = mapped_column(Text, default="")  # why it was not taken yet
+    about: Mapped[list[str]] = mapped_column(JSON, default=list)  # the incidents that it tells of
+    once: Mapped[str | None] = mapped_column(String(120), unique=True)  # what there may be only one mail of
+    __table_args__ = (
+        Index("ix_message_due_at", "due_at", **_where("due_at IS NOT NULL")),
+        Index("ix_message_created_at", "created_at"),  # how the outbox stands is asked each minute
+        Index("ix_message_sent_at", "sent_at", **_where("sent_at IS NOT NULL")),
+    )
+
+
 # ---------------------------------------------------------------- platforms
 
 
@@ -231,6 +290,9 @@ class PlatformApp(Base):
     features: Mapped[list[str]] = mapped_column(JSON, default=list)
     options: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     is_on: Mapped[bool] = mapped_column(default=False)
+    off_note: Mapped[str] = mapped_column(Text, default="")  # an admin's word to tenants while it is off
+    off_at: MaybeInstant = instant()
+    off_by: Mapped[str] = mapped_column(String(254), default="")
     is_sandbox: Mapped[bool] = mapped_column(default=False)
     generation: Mapped[int] = mapped_column(default=1)  # raised when another client id makes old grants useless
     callback_saved: Mapped[str] = mapped_column(String(500), default="")  # the callback when it was last saved
@@ -270,8 +332,40 @@ class PlatformApp(Base):
             == (self.client_id, self.secret_version, self.mode))
 
 
+class ConnectLink(Base):
+    """A link that lets whoever holds the platform login connect or reconnect one profile, once, without signing in.
+
+    Only the hash of its token is kept.
+    """
+
+    __tablename__ = "connect_link"
+    id: Mapped[str] = key("cnl")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+    # The account to reconnect; None: an invitation to connect a new profile through this app.
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
+    app_id: Mapped[str | None] = mapped_column(ForeignKey("platform_app.id", ondelete="CASCADE"))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    asked_by_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="SET NULL"))
+    asked_by: Mapped[str] = mapped_column(String(254), default="")  # the name that is shown to whoever opens it
+    note: Mapped[str] = mapped_column(Text, default="")  # a word to whoever opens it
+    email: Mapped[str] = mapped_column(String(254), default="")  # whom it was mailed to, if anybody
+    mailed_at: MaybeInstant = instant()
+    created_at: Instant = instant()
+    expires_at: Instant = instant()
+    opened_at: MaybeInstant = instant()  # first looked at
+    used_at: MaybeInstant = instant()  # it did what it was made for
+    ended_at: MaybeInstant = instant()  # taken back, or (not before `expires_at`) noted as run out
+    result_ids: Mapped[list[str]] = mapped_column(JSON, default=list)  # accounts it led to
+    account: Mapped["Account | None"] = relationship()
+    app: Mapped["PlatformApp | None"] = relationship()
+    workspace: Mapped[Workspace] = relationship()
+
+
 class ConnectionAttempt(Base):
-    """One walk through consent: hashed state, sealed PKCE verifier, single use, ten minutes, tied to one browser."""
+    """One walk through consent: hashed state, sealed PKCE verifier, single use, ten minutes, tied to one browser.
+
+    Somebody signed in walks it, or somebody with a ConnectLink; then there is no user and no login.
+    """
 
     __tablename__ = "connection_attempt"
     id: Mapped[str] = key("att")
@@ -281,11 +375,13 @@ class ConnectionAttempt(Base):
     app_id: Mapped[str] = mapped_column(ForeignKey("platform_app.id"))
     app_generation: Mapped[int]
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
-    login_id: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"))
+    login_id: Mapped[str] = mapped_column(String(32), default="")
+    link_id: Mapped[str | None] = mapped_column(ForeignKey("connect_link.id", ondelete="CASCADE"), index=True)
     account_id: Mapped[str | None] = mapped_column(String(32))  # reconnect of this one
     redirect_uri: Mapped[str] = mapped_column(String(500))
     scopes_asked: Mapped[str] = mapped_column(Text)
+    scopes_wanted: Mapped[list[str]] = mapped_column(JSON, default=list)  # of "Grant just this"; []: all there are
     verifier_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     person_id: Mapped[str] = mapped_column(String(100), default="")  # who consented, once that is known
     consent_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)  # tokens and profiles until the person confirms
@@ -294,6 +390,7 @@ class ConnectionAttempt(Base):
     error_code: Mapped[str] = mapped_column(String(80), default="")
     error: Mapped[str] = mapped_column(Text, default="")
     result_ids: Mapped[list[str]] = mapped_column(JSON, default=list)  # accounts it led to
+    receipt: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)  # what was agreed when it was confirmed
     created_at: Instant = instant()
     expires_at: Instant = instant()
     app: Mapped[PlatformApp] = relationship()
@@ -317,6 +414,7 @@ class Grant(Base):
     person_name: Mapped[str] = mapped_column(String(200), default="")
     scopes_asked: Mapped[str] = mapped_column(Text, default="")
     scopes_granted: Mapped[list[str] | None] = mapped_column(JSON)  # None: the platform did not tell
+    scopes_since: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)  # scope -> when it was given, ISO 8601
     access_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     refresh_sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
     access_expires_at: MaybeInstant = instant()  # None: does not expire
@@ -374,6 +472,8 @@ class Account(Base):
     rung_until: MaybeInstant = instant()
     quiet_until: MaybeInstant = instant()
     revoked_note: Mapped[str] = mapped_column(Text, default="")  # what disconnecting achieved at the platform
+    # The same as facts: outcome, at (ISO 8601), proof, confirmed_by, confirmed_at.
+    revocation: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     grant: Mapped[Grant | None] = relationship()
     workspace: Mapped[Workspace] = relationship()
     __table_args__ = (
@@ -597,7 +697,8 @@ class Delivery(Base):
         Index("ix_delivery_state_due_at", "state", "due_at"),
         Index("ix_delivery_workspace_id_state", "workspace_id", "state", "post_id"),  # lists, newest first, by state
         Index("ix_delivery_account_id_post_id", "account_id", "post_id"),
-        Index("ix_delivery_is_heavy", "is_heavy", "account_id", "due_at", **_where("due_at IS NOT NULL")),
+        # Down to the id, since many posts of one profile may be due at the same minute, and the first is asked for.
+        Index("ix_delivery_is_heavy", "is_heavy", "account_id", "due_at", "id", **_where("due_at IS NOT NULL")),
         Index("ix_delivery_lease_until", "lease_until", **_where("lease_until IS NOT NULL")),
     )
 
@@ -613,6 +714,34 @@ class DeliveryEvent(Base):
     state: Mapped[str] = mapped_column(String(12))
     text: Mapped[str] = mapped_column(Text, default="")
     by: Mapped[str] = mapped_column(String(254), default="")
+
+
+# ---------------------------------------------------------------- the flight recorder
+
+
+class Recording(Base):
+    """What one connection, renewal or try to publish did, step by step: what was built, what came back, what followed.
+
+    Redacted by what is taken down, not afterwards: names of parameters, codes and times, no value that could be secret.
+    """
+
+    __tablename__ = "recording"
+    id: Mapped[str] = key("rec")
+    workspace_id: Mapped[str] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(10))  # connect, renew, publish
+    platform: Mapped[str] = mapped_column(String(20))
+    subject_id: Mapped[str] = mapped_column(String(32))  # of the attempt, the grant or the delivery
+    at: Instant = instant()
+    spent: Mapped[int] = mapped_column(default=0)  # milliseconds, from the first step to the last
+    outcome: Mapped[str] = mapped_column(String(20))  # ok, or the kind of refusal
+    code: Mapped[str] = mapped_column(String(80), default="")
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    __table_args__ = (
+        Index("ix_recording_subject_id", "subject_id", "id"),
+        # What admins look for is rare among what went well.
+        Index("ix_recording_not_ok", "id", **_where("outcome <> 'ok'")),
+        Index("ix_recording_connect", "id", **_where("kind = 'connect'")),
+    )
 
 
 # ---------------------------------------------------------------- counting

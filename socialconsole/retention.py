@@ -14,7 +14,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, delete, exists, or_, select
 from ulid import ULID
 
-from . import logins, media, outside, tallies, uploads
+from . import logins, media, outside, recordings, tallies, uploads
 from .config import Config
 from .database import writing
 from .extensions import db
@@ -28,15 +28,19 @@ from .models import (
     Account,
     AuditEvent,
     ConnectionAttempt,
+    ConnectLink,
     DeletionRequest,
     Delivery,
     DeliveryEvent,
     Grant,
+    Incident,
     Installation,
     Invitation,
     Login,
     MediaLink,
+    Message,
     OneTimeLink,
+    Recording,
     SignInFailure,
 )
 
@@ -86,6 +90,24 @@ def _attempts(before: datetime) -> Pieces:
                      ConnectionAttempt.state.in_((FINISHED, DECLINED, FAILED, EXPIRED)))
 
 
+def _recordings(before: datetime) -> Pieces:
+    """What connections, renewals and tries to publish did. Ids begin with their instant.
+
+    Every profile has a renewal that went well each day: those are the many, and the least asked for.
+    """
+    early = max(before, _now() - recordings.KEPT_IF_WELL)
+    yield from _rows(Recording, Recording.id, Recording.id < f"rec_{ULID.from_datetime(early)}", Recording.at < early,
+                     recordings.went_well())
+    yield from _rows(Recording, Recording.id, Recording.id < f"rec_{ULID.from_datetime(before)}", Recording.at < before)
+
+
+def _incidents(before: datetime) -> Pieces:
+    """What needed a person and is over; mails that were sent or given up; links to connect that are over."""
+    yield from _rows(Incident, Incident.id, Incident.closed_at < before)
+    yield from _rows(Message, Message.id, Message.created_at < before, Message.due_at.is_(None))
+    yield from _rows(ConnectLink, ConnectLink.id, ConnectLink.expires_at < before)
+
+
 def _delivery_log(before: datetime) -> Pieces:
     """The steps of deliveries that are over. Ids begin with their instant, so the oldest are found by the key."""
     end, last = f"dle_{ULID.from_datetime(before)}", ""
@@ -129,6 +151,10 @@ RULES = (
     Rule("logins", "Logins that ended, failed sign-ins (after a day at most), one-time links and invitations that were "
          "used or ran out", _logins),
     Rule("attempts", "Connections of profiles that were finished, declined, failed or ran out of time", _attempts),
+    Rule("recordings", "Timelines of connections, renewals and tries to publish; those of renewals and posts that went "
+         "well, after 7 days at most", _recordings),
+    Rule("incidents", "What needed somebody and is over, mails that were sent, and links to connect that are over",
+         _incidents),
     Rule("delivery_log", "The steps of posts that are over; the post and its outcome stay", _delivery_log),
     Rule("grants", "Ended permissions that no profile uses", _grants),
     Rule("deletions", "Requests to delete a person's data that were done", _deletions),

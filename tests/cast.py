@@ -16,13 +16,16 @@ from socialconsole.models import (
     VIEWER,
     Account,
     ConnectionAttempt,
+    ConnectLink,
     Delivery,
     Grant,
+    Incident,
     Invitation,
     Media,
     Membership,
     PlatformApp,
     Post,
+    Recording,
     Series,
     Slot,
     Upload,
@@ -121,6 +124,9 @@ class Things:
     member_id: str = "usr_vera"
     invitation_id: str = "inv_bread"
     slot_id: str = "slt_bread"
+    recording_id: str = "rec_bread"
+    link_id: str = "cnl_bread"
+    incident_id: str = "inc_bread"
     card_name: str = "preview_" + 32 * "0"
 
 
@@ -140,6 +146,15 @@ def make_things(cast: Cast) -> Things:
                            next_at=now + timedelta(days=1)))
         session.add(Invitation(id=things.invitation_id, workspace_id=bakery, role=EDITOR, token_hash="-",
                                invited_by=cast.alice.email, created_at=now, expires_at=now + timedelta(days=7)))
+        session.add(ConnectLink(id=things.link_id, workspace_id=bakery, token_hash="-", asked_by_id=cast.alice.id,
+                                asked_by="Alice", note="Secret recipe", created_at=now,
+                                expires_at=now + timedelta(days=3)))
+        session.add(Incident(id=things.incident_id, workspace_id=bakery, kind="account_broken", subject_type="account",
+                             subject_id=things.account_id, subject_name="Fresh Bread", platform=things.platform,
+                             summary="Secret recipe", opened_at=now, seen_at=now))
+        session.add(Recording(id=things.recording_id, workspace_id=bakery, kind="publish", platform=things.platform,
+                              subject_id=things.delivery_id, at=now, outcome="ok",
+                              steps=[{"at": 0, "note": "Secret recipe"}]))
         session.add(Slot(id=things.slot_id, workspace_id=bakery, weekday=0, wall="08:30"))
         post = Post(id=things.post_id, workspace_id=bakery, author_id=cast.alice.id, text="Secret recipe", due_at=now,
                     form_nonce="nonce", created_at=now)
@@ -153,7 +168,9 @@ def make_things(cast: Cast) -> Things:
         session.add(ConnectionAttempt(
             id=things.attempt_id, state_hash="-", browser_hash="-", platform=things.platform, app=app, app_generation=1,
             workspace_id=bakery, user_id=cast.alice.id, login_id="log", redirect_uri="", scopes_asked="",
-            state="declined", created_at=now, expires_at=now + timedelta(minutes=10)))
+            state="finished", created_at=now, expires_at=now + timedelta(minutes=10), receipt={
+                "at": now.isoformat(), "by": "Alice", "person": "", "asked": [], "granted": None, "ends": None,
+                "renews": True, "profiles": []}))
     folder = current_app.extensions["config"].media_folder
     for path in (folder / bakery / things.media_id, folder / PREVIEWS / things.card_name):
         path.parent.mkdir(parents=True, exist_ok=True)
