@@ -123,6 +123,8 @@ def _state(ground: Ground) -> tuple[int, tuple[Any, ...], float | None]:
     busy = select(Delivery.account_id).where(Delivery.lease_until > now)
     waits = select(PlatformApp.id).where(PlatformApp.breaker_opened_at.is_not(None), PlatformApp.breaker_until > now)
     with ground.looking() as session:
+        if ground.server is not None:  # one look for all questions: between two of them a row could go unseen
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         due = session.scalar(select(func.count()).where(
             Delivery.state.in_(WAITING), Delivery.due_at <= now, Delivery.account_id.not_in(busy))) or 0
         due += session.scalar(select(func.count()).where(

@@ -5,6 +5,7 @@ up to three lines: "asked" before the call, then "answered" or "failed", then "k
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from socialconsole.providers.base import TokenSet
 
 FILE = "witness.txt"
 ASKED, ANSWERED, FAILED, KEPT = "asked", "answered", "failed", "kept"
+# What, grant, fence, process, its parent, instant. On a full disk a line may break off; the next one follows it then.
+LINE = re.compile(rf"({ASKED}|{ANSWERED}|{FAILED}|{KEPT}) (\S+) (\d+) (\d+) (\d+) (\d+\.\d{{6}})$")
 
 
 def attend(folder: Path) -> None:
@@ -74,8 +77,8 @@ def read(folders: Iterable[Path]) -> dict[str, list[Renewal]]:
     found: dict[tuple[str, str], Renewal] = {}
     for folder in folders:
         file = folder / FILE
-        for line in file.read_text().splitlines() if file.exists() else ():
-            what, grant_id, fence, pid, parent, at = line.split()
+        lines = file.read_text().splitlines() if file.exists() else []
+        for what, grant_id, fence, pid, parent, at in (one.groups() for one in map(LINE.search, lines) if one):
             found.setdefault((grant_id, fence), Renewal(frozenset((int(pid), int(parent))))).at[what] = float(at)
     tries: dict[str, list[Renewal]] = {}
     for (grant_id, _), one in found.items():
