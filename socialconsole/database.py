@@ -228,12 +228,14 @@ def writing() -> Iterator[Session]:
         with _in_turn(session):
             session.connection(execution_options={"writing": True})
             yield session
+            _add_late_rows(session)
             session.commit()
     except BaseException:
         session.rollback()
         raise
     finally:
         session.info.pop("writing", None)
+        session.info.pop("late", None)
 
 
 class Turns:
@@ -382,6 +384,24 @@ def change(row: Any, **values: Any) -> None:
 def add_row(model: Any, **values: Any) -> None:
     """Add one row at once, without an object of it. Columns without a value get no default. Inside `writing()`."""
     _run(_insert_of(model), values)
+
+
+def add_later(model: Any, **values: Any) -> None:
+    """Like `add_row`, at the end of this `writing()`: together with all others that came meanwhile, in one statement.
+
+    For rows that nobody reads before it is committed. Each model's rows have the same columns.
+    """
+    if not db.session.info.get("writing"):
+        raise OpenTransaction("rows may change only inside writing()")
+    db.session.info.setdefault("late", {}).setdefault(model, []).append(values)
+
+
+def _add_late_rows(session: Session) -> None:
+    late = session.info.pop("late", None)
+    if late:
+        session.flush()  # what the rows refer to
+        for model, rows in late.items():
+            session.execute(_insert_of(model), rows)
 
 
 def _run(statement: Any, values: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ Accounts, tokens and platform apps call this when something that a delivery depe
 Everything here runs inside `writing()`, but for `settle`, which opens one for each batch.
 """
 
+import math
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,7 +15,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, Select, and_, func, insert, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from . import tallies
+from . import platform_apps, tallies
 from .database import add_row, change, writing
 from .extensions import db
 from .models import (
@@ -47,7 +49,10 @@ MOST_STOPS = 6  # in a row without getting further: a post that takes its worker
 MOST_STOPS_EVER = 60
 LONGEST_PAUSE = timedelta(minutes=35)  # between two tries, unless the platform itself asked for a longer one
 BACKWARDS = timedelta(seconds=30)  # by which a clock has to go back to be noticed
-STOPPED = "The console stopped before sending. It goes on."
+LOOKS_AT_HELD = timedelta(minutes=1)  # how often what a platform that is off holds is looked through
+MISSES_FOR = 2.0  # seconds of one such look: whoever settles has other things to do as well
+CUT_OFF = "The console stopped"  # how the note of a delivery begins whose worker died
+STOPPED = f"{CUT_OFF} before sending. It goes on."
 
 # What the platform itself says counts from wherever a delivery was put meanwhile: else it would go out once more.
 _PROVEN = (PUBLISHED, PROCESSING, SENT)
@@ -110,9 +115,33 @@ def hold_account(account: Account, why: str, now: datetime) -> int:
     return _hold(Delivery.account_id == account.id, FOR_ACCOUNT, why, now)
 
 
-def hold_platform(app: PlatformApp, why: str, now: datetime) -> int:
-    """Hold what is scheduled for all accounts of an app that was turned off. Returns how many."""
-    return _hold(Delivery.account_id.in_(_accounts_of(app)), FOR_PLATFORM, why, now)
+def hold_platform(app: PlatformApp, now: datetime) -> int:
+    """Hold what is scheduled for all accounts of an app that was turned off. Returns how many.
+
+    What is held for it already gets the present words, so that a changed note reaches every post.
+    """
+    mine, held = Delivery.account_id.in_(_accounts_of(app)), 0
+    told = and_(mine, Delivery.state == HELD, Delivery.hold == FOR_PLATFORM)
+    for some in _in_batches(told):
+        for zone, rows in _by_zone(some):
+            _move_all(rows, HELD, held_for_platform(app, zone), now, hold=FOR_PLATFORM)
+    for some in _in_batches(and_(mine, Delivery.state == SCHEDULED), skip_locked=True):
+        for zone, rows in _by_zone(some):
+            held += _move_all(rows, HELD, held_for_platform(app, zone), now, hold=FOR_PLATFORM)
+    return held
+
+
+def held_for_platform(app: PlatformApp, zone: str) -> str:
+    """What a post says that waits for an app that is off, or whose sandbox is."""
+    if app.is_on:
+        return "This profile belongs to the sandbox, which is switched off. It goes out when the sandbox is back."
+    return (f"{platform_apps.why_off(app, zone)} It goes out when it is turned on again, unless its time has passed by "
+            "then.")
+
+
+def _by_zone(rows: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    for zone in sorted({row.time_zone for row in rows}):
+        yield zone, [row for row in rows if row.time_zone == zone]
 
 
 def hold_app(app: PlatformApp, why: str, now: datetime) -> int:
@@ -180,7 +209,7 @@ def _in_batches(which: ColumnElement[bool], *, skip_locked: bool = False) -> Ite
     while True:
         rows = db.session.execute(
             select(Delivery.id, Delivery.workspace_id, Delivery.state, Delivery.scheduled_for, Delivery.parts,
-                   Account.platform, Workspace.window_minutes)
+                   Account.platform, Workspace.window_minutes, Workspace.time_zone)
             .join(Account, Delivery.account_id == Account.id).join(Workspace, Delivery.workspace_id == Workspace.id)
             .where(which, Delivery.id > last).order_by(Delivery.id).limit(BATCH)
             .with_for_update(of=Delivery, skip_locked=skip_locked)).all()
@@ -286,7 +315,55 @@ def settle(now: datetime) -> int:
     if _went_back(now):
         with writing():
             _shorten_waits(now)
-    return settled
+    return settled + _miss_held(now)
+
+
+def _miss_held(now: datetime) -> int:
+    """Once a minute: see what waits for a platform that is off and whose window passed. Returns how many."""
+    looked: datetime | None = current_app.extensions.get("held_looked")
+    if looked is not None and timedelta() <= now - looked < LOOKS_AT_HELD:
+        return 0
+    current_app.extensions["held_looked"] = now
+    return miss_held(now, MISSES_FOR)
+
+
+def miss_held(now: datetime, seconds: float = math.inf) -> int:
+    """What waits for a platform that is off and whose window passed is missed: a person gives it a new time.
+
+    Each batch is a transaction of its own, unless one is open. What is left after so many seconds waits for the next
+    look.
+    """
+    late = is_over(now)
+    if late is None:
+        return 0
+    which, missed, some = and_(Delivery.state == HELD, Delivery.hold == FOR_PLATFORM, late), 0, 1
+    until = time.monotonic() + seconds
+    while some and time.monotonic() < until:
+        with writing():
+            some = _miss_some(which, now)
+        missed += some
+    return missed
+
+
+def _miss_some(which: ColumnElement[bool], now: datetime) -> int:
+    rows = next(_in_batches(which, skip_locked=True), ())
+    _move_all([row for row in rows if not row.parts], MISSED, _missed(0), now)
+    for row in rows:
+        if row.parts:
+            _move_all([row], MISSED, _missed(len(row.parts)), now)
+    return len(rows)
+
+
+def is_over(at: datetime) -> ColumnElement[bool] | None:
+    """Whether the window of a delivery is over at an instant, in words that both databases know; Workspace is joined.
+
+    None: there is no workspace, so there is nothing.
+    """
+    lengths = db.session.scalars(select(Workspace.window_minutes).distinct()).all()
+    if not lengths:
+        return None
+    return or_(*(and_(Workspace.window_minutes == minutes, Delivery.scheduled_for < at - timedelta(minutes=minutes))
+                 for minutes in lengths))
 
 
 def _settle_some(now: datetime) -> int:
@@ -298,8 +375,8 @@ def _settle_some(now: datetime) -> int:
     for delivery in lost:
         if delivery.state == PUBLISHING:
             delivery.looks = 0
-            move(delivery, UNCONFIRMED, "The console stopped in the middle of sending. We look whether it is there.",
-                 now, due_at=now + provider_of(delivery.account.platform).looks[0])
+            move(delivery, UNCONFIRMED, f"{CUT_OFF} in the middle of sending. We look whether it is there.", now,
+                 due_at=now + provider_of(delivery.account.platform).looks[0])
         else:
             _begin_again(delivery, now)
     return len(lost)

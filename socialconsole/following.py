@@ -6,7 +6,7 @@ Both only read. Not found is never proof of absence: then a person decides.
 import logging
 from datetime import datetime
 
-from . import tokens
+from . import recorder, recordings, tokens
 from .database import release, writing
 from .deliveries import move, tell
 from .errors import ConfigurationWrong, ContentRejected, NeedsReconnect, PlatformError, RateLimited, TryLater
@@ -28,6 +28,7 @@ from .outcomes import (
     sealed,
     sent_off,
     take,
+    taken_of,
     try_later,
     waits_for_app,
 )
@@ -43,7 +44,8 @@ def follow(delivery_id: str) -> bool:
     """Ask what became of a delivery that the platform accepted, if that is due. False if there was nothing to ask."""
     work = _claim(delivery_id, SENT, "We cannot ask what became of it", present())
     if work is not None:
-        _follow(work)
+        with recorder.recording(recorder.PUBLISH, work.used.provider.slug, work.draft):
+            _follow(work)
     return work is not None
 
 
@@ -51,7 +53,8 @@ def look(delivery_id: str) -> None:
     """Look for a delivery whose outcome is unknown, if that is due."""
     work = _claim(delivery_id, UNCONFIRMED, "We cannot look whether it is there", present())
     if work is not None:
-        _look(work)
+        with recorder.recording(recorder.PUBLISH, work.used.provider.slug, work.draft):
+            _look(work)
 
 
 def _claim(delivery_id: str, state: str, cannot: str, now: datetime) -> Work | None:
@@ -124,6 +127,13 @@ def _follow(work: Work) -> None:
             try_later(delivery, work, TryLater(f"{work.name} could not finish it, and nothing was published."), now)
         else:  # any other `Located` proves nothing, and what proves nothing is never sent again
             _ask_again(delivery, work, TryLater("") if isinstance(outcome, Located) else outcome, now)
+        _keep(work, outcome, delivery)
+
+
+def _keep(work: Work, found: object, delivery: Delivery) -> None:
+    """Keep the timeline of a question, unless it is one more answer that tells nothing new."""
+    if not isinstance(found, Sent) and (isinstance(found, Published) or delivery.polls <= MOST_TOLD):
+        recordings.keep(taken_of(work, found), recordings.decided(delivery))
 
 
 def _ask_again(delivery: Delivery, work: Work, error: PlatformError, now: datetime) -> None:
@@ -171,6 +181,7 @@ def _look(work: Work) -> None:
         if delivery is None or delivery.fence != work.fence or delivery.state != UNCONFIRMED:
             return
         _looked(delivery, found, work, now)
+        _keep(work, found, delivery)
 
 
 def _looked(delivery: Delivery, found: Published | Sent | Located | PlatformError, work: Work, now: datetime) -> None:

@@ -19,9 +19,9 @@ from sqlalchemy import JSON, bindparam, exists, or_, select, update
 from sqlalchemy.orm import aliased
 from werkzeug.exceptions import NotFound
 
-from . import breaker, drafts, platform_apps, tallies, tokens
+from . import breaker, drafts, platform_apps, recordings, tallies, tokens
 from .database import UtcDateTime, add_row, change, insist, took, writing
-from .deliveries import FOR_ACCOUNT, FOR_APP, LEASE, is_free, move, release_app
+from .deliveries import CUT_OFF, FOR_ACCOUNT, FOR_APP, LEASE, is_free, move, release_app
 from .errors import (
     AlreadyPublished,
     ConfigurationWrong,
@@ -88,6 +88,7 @@ class Work:
     is_whole: bool = False  # this part is all there is of the post
     workspace_id: str = ""
     begun_at: datetime | None = None  # the intent to send is committed already, since there is nothing to prepare
+    was_cut: bool = False  # the try before this one ended with its worker
 
     @property
     def name(self) -> str:
@@ -196,7 +197,13 @@ def make_work(delivery: Delivery, used: tokens.Access) -> Work:
     is_troubled = app is not None and (app.breaker_opened_at is not None or bool(app.trouble))
     is_whole = not delivery.parts and len(drafts.parts_of(content, account, delivery.format)) == 1
     return Work(delivery_id, fence, used, draft, progress, delivery.sent_at, account.id, drafts.mode_of(account),
-                account.kind, is_troubled, is_whole, delivery.workspace_id)
+                account.kind, is_troubled, is_whole, delivery.workspace_id,
+                was_cut=delivery.note.startswith(CUT_OFF))
+
+
+def taken_of(work: Work, answer: object) -> recordings.Taken | None:
+    """What the recorder has of this try, to be kept with its outcome."""
+    return recordings.take(work.delivery_id, work.workspace_id, answer, was_cut=work.was_cut)
 
 
 def hold_for_account(delivery: Delivery, why: str, now: datetime, code: str = "") -> None:
@@ -235,7 +242,7 @@ def waits_for_app(delivery: Delivery, now: datetime) -> datetime | None:
 def heard(work: Work, answer: object) -> None:
     """Tell the breaker what a call came to. Outside of `writing()`, after the outcome was committed."""
     app_id, now = work.used.app.id, present()
-    tallies.answered(work.used.provider.slug, answer)
+    tallies.answered(work.used.provider.slug, answer, work.used.grant_id)
     if isinstance(answer, OutcomeUnknown | TryLater) or (isinstance(answer, RateLimited) and answer.whole_app):
         breaker.failed(app_id, answer.code, now, whom=work.account_id)
     elif work.is_troubled:  # whatever it says, the platform answers

@@ -2,7 +2,7 @@
 
 Tests hand in a still clock and `responses`. Every call to a platform goes through `platform_session`, which sets
 time limits, never follows a redirect, never retries by itself and logs method, host, status and duration: never a
-path's query, a body or a token.
+path's query, a body or a token. An open recording is handed each call.
 """
 
 import logging
@@ -10,12 +10,15 @@ import secrets
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar, overload
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+
+from . import recorder
 
 log = logging.getLogger("socialconsole.outside")
 
@@ -29,6 +32,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _clock: Callable[[], datetime] | None = None  # what tests put in the place of the real one
 _ahead = [timedelta(0)]  # how far the clock that all hosts share is ahead of this machine's
 _before_call: list[Callable[[], None]] = []
+_drift: list[timedelta] = []  # by what the last platform that answered gave as its time
 
 SessionType = TypeVar("SessionType", bound=requests.Session)
 
@@ -41,6 +45,11 @@ def now() -> datetime:
 def correct(ahead: timedelta) -> None:
     """From now on count this much on top of this machine's clock."""
     _ahead[0] = ahead
+
+
+def corrected() -> timedelta:
+    """How far the clock that all hosts share is ahead of this machine's; nothing where only this machine counts."""
+    return _ahead[0]
 
 
 def use_clock(clock: Callable[[], datetime] | None) -> None:
@@ -73,16 +82,39 @@ class PlatformAdapter(HTTPAdapter):
             options["proxies"] = {}  # the sandbox is on this very machine, whatever proxy leads outside
         began = time.monotonic()
         status: int | str = "no answer"
+        answer, trouble = None, None
         try:
             wants_stream = options.get("stream", False)
             answer = super().send(request, *args, **{**options, "stream": True})
             if not wants_stream:
                 _read(answer, began)
             status = answer.status_code
+            if urlsplit(request.url or "").hostname not in LOOPBACK:
+                _compare_clocks(answer.headers.get("Date", ""))
             return answer
+        except Exception as error:
+            trouble = error
+            raise
         finally:
             spent = round((time.monotonic() - began) * 1000)
+            if (flight := recorder.current()) is not None:
+                flight.call(request, answer, trouble, spent)
             log.info("platform call", extra={"method": request.method, "host": host, "status": status, "ms": spent})
+
+
+def _compare_clocks(told: str) -> None:
+    """Note how far a platform's clock is ahead of ours; its `Date` counts whole seconds."""
+    try:
+        theirs = parsedate_to_datetime(told)
+    except (ValueError, OverflowError):
+        return
+    if theirs.tzinfo is not None:
+        _drift[:] = [theirs - now()]
+
+
+def seen_drift() -> timedelta | None:
+    """How far the clock of a platform that answered just now is ahead of ours; told once, else None."""
+    return _drift.pop() if _drift else None
 
 
 def _read(answer: requests.Response, began: float) -> None:

@@ -40,12 +40,12 @@ def sync(account_id: str) -> None:
     try:
         profile = used[0].provider.profile(used[0].app, used[0].token, platform_user_id)
     except PlatformError as error:
-        tallies.answered(used[0].provider.slug, error)
+        tallies.answered(used[0].provider.slug, error, used[0].grant_id)
         _failed(account_key, used[0], error)
         if isinstance(error, TryLater | OutcomeUnknown):
             breaker.failed(used[0].app.id, error.code, present(), whom=account_key)
         return
-    tallies.answered(used[0].provider.slug, profile)
+    tallies.answered(used[0].provider.slug, profile, used[0].grant_id)
     breaker.worked(used[0].app.id, present())
     picture = fetch_picture(profile.avatar_url, sandbox)
     _read(account_key, profile, picture)

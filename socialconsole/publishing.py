@@ -17,10 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from . import drafts, following, media, platform_apps, previews, tallies, tokens
-from .accounts import missing_to_publish
+from . import drafts, following, media, platform_apps, previews, recorder, recordings, tallies, tokens
+from .accounts import missing_to_publish, not_granted
 from .database import insist, release, writing
-from .deliveries import FOR_ACCOUNT, FOR_PLATFORM, SENDING_LEASE, is_too_late, miss, move
+from .deliveries import FOR_ACCOUNT, FOR_PLATFORM, SENDING_LEASE, held_for_platform, is_too_late, miss, move
 from .errors import ConfigurationWrong, ContentRejected, Fault, NeedsReconnect, OutcomeUnknown, PlatformError, TryLater
 from .extensions import db
 from .models import (
@@ -56,6 +56,7 @@ from .outcomes import (
     refused,
     sent_off,
     take,
+    taken_of,
     waits_for_app,
 )
 from .outside import now as present
@@ -95,7 +96,9 @@ def _serve(delivery_id: str) -> None:
     is_ours = False
     while (work := _take(delivery_id)) is not None:
         is_ours = True
-        if not _go(work) or time.monotonic() > until:
+        with recorder.recording(recorder.PUBLISH, work.used.provider.slug, work.draft):
+            goes_on = _go(work)
+        if not goes_on or time.monotonic() > until:
             return
     if is_ours:
         return
@@ -261,10 +264,9 @@ def _blocked(delivery: Delivery, now: datetime) -> bool:
     elif account.state != ACTIVE or grant is None:
         hold_for_account(delivery, account.reason_text or f"{name} has to be reconnected.", now)
     elif not grant.app.is_on or not platform_apps.is_reachable(grant.app):
-        move(delivery, HELD, "The platform is switched off in this console. It goes out when an admin turns it on.",
-             now, hold=FOR_PLATFORM)
+        move(delivery, HELD, held_for_platform(grant.app, account.workspace.time_zone), now, hold=FOR_PLATFORM)
     elif lacking := missing_to_publish(account):
-        hold_for_account(delivery, f"{name} may not publish: {', '.join(lacking)} was not granted. Reconnect it.", now)
+        hold_for_account(delivery, f"{name} may not publish: {not_granted(lacking)}. Reconnect it.", now)
     else:
         return False
     return True
@@ -341,6 +343,8 @@ def _not_ready(work: Work, wait: Wait) -> None:
         note = wait.note or f"{work.name} is getting it ready."
         known = delivery.log and (delivery.log[-1].state, delivery.log[-1].text) == (PROCESSING, note)
         move(delivery, PROCESSING, note, now, due_at=now + wait.again_in, quiet=bool(known))
+        if not known:
+            recordings.keep(taken_of(work, wait))
 
 
 def _send(work: Work, draft: Draft) -> bool:
@@ -399,24 +403,28 @@ def _finish(work: Work, outcome: Outcome, states: tuple[str, ...], *, sent_at: d
     """
     if isinstance(outcome, PlatformError):
         outcome = in_words(work, outcome)
-    return insist(lambda: together(lambda: _write(work, outcome, states, sent_at), work.delivery_id))
+    taken = taken_of(work, outcome)
+    return insist(lambda: together(lambda: _write(work, outcome, states, sent_at, taken), work.delivery_id))
 
 
-def _write(work: Work, outcome: Outcome, states: tuple[str, ...], sent_at: datetime | None) -> bool:
-    now = present()
+def _write(work: Work, outcome: Outcome, states: tuple[str, ...], sent_at: datetime | None,
+           taken: recordings.Taken | None) -> bool:
+    now, goes_on = present(), False
     if isinstance(outcome, Published) and published_at_once(work, outcome, now):
+        recordings.keep(taken)
         return False
     delivery = locked(work.delivery_id)
     if delivery is None or not _still_fits(delivery, work, outcome, states, sent_at):
         log.warning("late outcome dropped", extra={"delivery": work.delivery_id})
         return False
     if isinstance(outcome, Published):
-        return published(delivery, outcome, now)
-    if isinstance(outcome, Sent):
+        goes_on = published(delivery, outcome, now)
+    elif isinstance(outcome, Sent):
         sent_off(delivery, work, outcome, now)
     else:
         refused(delivery, work, outcome, now)
-    return False
+    recordings.keep(taken, recordings.decided(delivery))
+    return goes_on
 
 
 def _still_fits(delivery: Delivery, work: Work, outcome: Outcome, states: tuple[str, ...],

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import threading
+import zlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from . import outside
 from .database import writing
 from .errors import (
     AlreadyPublished,
@@ -35,9 +37,12 @@ log = logging.getLogger("socialconsole.tallies")
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)  # the row that older ones are folded into
 BUCKET = timedelta(minutes=5)
-REFRESH, PUBLISH, LATENESS, CALL = "refresh", "publish", "lateness", "call"
+REFRESH, PUBLISH, LATENESS, CALL, WHOM, CLOCK = (
+    "refresh", "publish", "lateness", "call", "whom", "clock")
 # Upper bounds of lateness in seconds, as they are stored: the last one has no bound.
 LATE_BOUNDS = ("0.5", "1", "2", "5", "15", "60", "300", "inf")
+# How far this machine's clock is from those of platforms that answered: upper bounds in seconds, with a sign.
+DRIFTS = (2, 5, 30, 120, 600)
 MOST_LABELS = 100  # of one kind and platform between two writes; what comes on top is called OTHER
 OTHER = "other"
 ROWS_AT_ONCE = 500  # each takes six of the 32,766 values that a statement of SQLite may carry
@@ -46,6 +51,12 @@ KINDS: tuple[tuple[type[PlatformError], str], ...] = (
     (RateLimited, "rate_limited"), (OutcomeUnknown, "no_answer"), (TryLater, "try_later"),
     (NeedsReconnect, "reconnect"), (PermissionMissing, "permission"), (AlreadyPublished, "already_published"),
     (ContentRejected, "content"), (ConfigurationWrong, "app"))
+# What a kind of answer says about whom: the platform, the app, one profile, or how much was asked. What the platform
+# said about a post was an answer like any other.
+FINE, OUTAGE, APP, PERSON, LIMIT = "fine", "outage", "app", "person", "limit"
+FAMILIES = {"no_answer": OUTAGE, "try_later": OUTAGE, "app": APP, "reconnect": PERSON, "permission": PERSON,
+            "rate_limited": LIMIT, OTHER: OTHER}
+DRAWERS = 16  # those who were answered are counted by the drawers that their ids fall into: at least so many there were
 # A code may come from a platform's answer: it is cut to what a label may hold.
 UNFIT = re.compile(r"[^\w.:/ -]")
 
@@ -99,12 +110,27 @@ def called(platform: str, outcome: str) -> None:
     count(CALL, platform, outcome)
 
 
-def answered(platform: str, answer: object) -> None:
-    """A call to a platform ended with a value or a PlatformError, which is counted by its kind."""
-    if not isinstance(answer, PlatformError):
-        called(platform, "ok")
-        return
-    called(platform, next((word for kind, word in KINDS if isinstance(answer, kind)), OTHER))
+def answered(platform: str, answer: object, whom: str = "") -> None:
+    """A call to a platform ended with a value or a PlatformError, which is counted by its kind.
+
+    `whom`: the grant it was made with, so that one that fails often is told from many that fail.
+    """
+    kind = "ok" if not isinstance(answer, PlatformError) else next(
+        (word for error, word in KINDS if isinstance(answer, error)), OTHER)
+    called(platform, kind)
+    if whom:
+        count(WHOM, platform, f"{FAMILIES.get(kind, FINE)}:{drawer(whom)}")
+
+
+def drawer(whom: str) -> int:
+    """The drawer that a grant is counted in; others may share it."""
+    return zlib.crc32(whom.encode()) % DRAWERS
+
+
+def drawers(counted: Mapping[Key, Sum], platform: str, family: str) -> frozenset[int]:
+    """The drawers of those whom a platform gave answers of a family."""
+    return frozenset(int(key.label.partition(":")[2]) for key in counted
+                     if key.what == WHOM and key.platform == platform and key.label.startswith(f"{family}:"))
 
 
 def _add(sums: dict[Key, Sum], key: Key, more: Sum) -> None:
@@ -130,6 +156,7 @@ def flush(now: datetime) -> int:
 
     While the database is away it returns 0 and keeps everything for the next time. Needs an app context.
     """
+    _count_drift()
     with _lock:
         taken = dict(_counted)
         _counted.clear()
@@ -148,6 +175,14 @@ def flush(now: datetime) -> int:
         log.warning("tallies wait, since the database does not answer", extra={"rows": len(taken)})
         return 0
     return len(taken)
+
+
+def _count_drift() -> None:
+    drift = outside.seen_drift()
+    if drift is not None:
+        seconds = drift.total_seconds()
+        bound = next((str(each) for each in DRIFTS if abs(seconds) <= each), "more")
+        count(CLOCK, "", f"{'behind' if seconds > 0 else 'ahead'}:{bound}", total=seconds)
 
 
 def bucket(instant: datetime) -> datetime:

@@ -18,7 +18,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import and_, bindparam, or_, select, update
 
-from . import audit, breaker, deliveries, platform_apps, tallies
+from . import audit, breaker, deliveries, platform_apps, recorder, recordings, tallies
 from .database import UtcDateTime, change, insist, release, took, writing
 from .errors import (
     APP_CHANGED,
@@ -300,6 +300,7 @@ class Claim:
     zone: str
     is_again: bool  # an earlier try got no answer
     is_troubled: bool  # the app has a sign of trouble or an open breaker, which a success takes off
+    was_cut: bool = False  # the try before this one ended with its worker
 
 
 def refresh(grant_id: str) -> None:
@@ -319,6 +320,12 @@ def refresh(grant_id: str) -> None:
         insist(lambda: together(partial(_not_asked, claim), grant_id), INSIST_SECONDS)
         return
     release()
+    with recorder.recording(recorder.RENEW, claim.provider.slug):
+        _renew(claim)
+
+
+def _renew(claim: Claim) -> None:
+    """Ask for newer tokens and keep what came of it."""
     try:
         newer = _ask(claim)
     except PlatformError as error:
@@ -370,7 +377,8 @@ def _claim(grant_id: str, now: datetime, lease_until: datetime) -> "Claim | _App
     if _must_wait(grant, app, provider, now):
         return None
     return Claim(grant.id, grant.workspace_id, app.id, grant.version, grant.fence, provider, facts, tokens, zone,
-                 grant.reason == UNSURE, bool(app.trouble) or app.breaker_opened_at is not None)
+                 grant.reason == UNSURE, bool(app.trouble) or app.breaker_opened_at is not None,
+                 grant.attempts > 0 and not grant.error_code)
 
 
 def _is_own(grant_id: str, lease_until: datetime) -> bool:
@@ -439,7 +447,7 @@ def _ask(claim: Claim) -> TokenSet:
         raise claim.provider.unclear(RENEW)
     if not (newer.refresh_token or "").strip():
         newer = replace(newer, refresh_token=claim.tokens.refresh_token)
-    tallies.answered(claim.provider.slug, newer)
+    tallies.answered(claim.provider.slug, newer, claim.grant_id)
     # Without a lifetime in the answer the last one is taken: a token that seems endless would never be renewed again.
     return newer if newer.expires_in is not None else replace(newer, expires_in=claim.tokens.expires_in)
 
@@ -471,7 +479,8 @@ def _keep(claim: Claim, newer: TokenSet) -> None:
     except OSError as error:
         log.error("a renewed token goes to the database without the spool", extra={"error": error.strerror or ""})
     try:
-        fate = insist(lambda: together(partial(_renewed, claim, newer, now), claim.grant_id), INSIST_SECONDS)
+        taken = recordings.take(claim.grant_id, claim.workspace_id, newer, was_cut=claim.was_cut)
+        fate = insist(lambda: together(partial(_renewed, claim, newer, now, taken), claim.grant_id), INSIST_SECONDS)
     except BaseException:
         if kept is not None:
             log.error("a renewed token waits in the spool for the database", extra={"grant": claim.grant_id})
@@ -493,7 +502,7 @@ def _keep(claim: Claim, newer: TokenSet) -> None:
 TAKEN, USELESS, WAITS, ORPHANED = "taken", "useless", "waits", "orphaned"
 
 
-def _renewed(claim: Claim, tokens: TokenSet, now: datetime) -> str:
+def _renewed(claim: Claim, tokens: TokenSet, now: datetime, taken: recordings.Taken | None = None) -> str:
     """Store an answer; returns what became of it. Inside `writing()`."""
     grant = _mine(claim)
     if grant is None:
@@ -501,6 +510,7 @@ def _renewed(claim: Claim, tokens: TokenSet, now: datetime) -> str:
     _put(grant, tokens, now)
     until = f" until {exact(grant.access_expires_at, claim.zone)}" if grant.access_expires_at else ""
     audit.record("grant.renewed", "grant", grant.id, f"Token renewed{until}", workspace_id=grant.workspace_id)
+    recordings.keep(taken)
     return TAKEN
 
 
@@ -630,6 +640,8 @@ def _failed(claim: Claim, error: PlatformError) -> None:
         if grant.state != DEAD:
             audit.record("grant.not_renewed", "grant", grant.id, f"Not renewed: {error.message}",
                          workspace_id=grant.workspace_id, code=error.code)
+        recordings.keep(recordings.take(claim.grant_id, claim.workspace_id, error, was_cut=claim.was_cut),
+                        recordings.renewal_decided(grant))
 
 
 # How a failure is counted, the first kind that fits.
@@ -643,7 +655,7 @@ def _tell_of_failure(claim: Claim, error: PlatformError) -> None:
     now, code = present(), (error.code or type(error).__name__)[:80]
     outcome = next((word for kind, word in OUTCOMES if isinstance(error, kind)), "ours")
     tallies.refreshed(claim.provider.slug, outcome)
-    tallies.answered(claim.provider.slug, error)
+    tallies.answered(claim.provider.slug, error, claim.grant_id)
     if isinstance(error, ConfigurationWrong):
         breaker.failed(claim.app_id, code, now, renewing=True, refusal=error.message)
     elif isinstance(error, RateLimited | OutcomeUnknown | TryLater):
