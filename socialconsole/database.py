@@ -17,7 +17,7 @@ import threading
 import time
 import unicodedata
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -404,11 +404,26 @@ def _add_late_rows(session: Session) -> None:
             session.execute(_insert_of(model), rows)
 
 
-def _run(statement: Any, values: dict[str, Any]) -> None:
+def add_rows(model: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """As `add_row`, for many rows with the same columns, in one statement."""
+    if rows:
+        _run(_insert_of(model), rows)
+
+
+def took_all(claim: Update, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """As `took`, for many rows in one statement: True if the conditions were met for each of them. Inside `writing()`.
+
+    Where it is False some may have been changed: undo the transaction. `claim` is an UPDATE of a table.
+    """
+    return _run(claim, rows) == len(rows)
+
+
+def _run(statement: Any, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> int:
+    """How many rows a statement changed."""
     if not db.session.info.get("writing"):
         raise OpenTransaction("rows may change only inside writing()")
     db.session.flush()
-    db.session.execute(statement, values)
+    return cast("CursorResult[Any]", db.session.execute(statement, values)).rowcount
 
 
 @lru_cache(maxsize=256)

@@ -15,12 +15,12 @@ from functools import cache
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import JSON, bindparam, exists, or_, select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 from sqlalchemy.orm import aliased
 from werkzeug.exceptions import NotFound
 
 from . import breaker, drafts, platform_apps, recordings, tallies, tokens
-from .database import UtcDateTime, add_row, change, insist, took, writing
+from .database import UtcDateTime, change, insist, took, writing
 from .deliveries import CUT_OFF, FOR_ACCOUNT, FOR_APP, LEASE, is_free, move, release_app
 from .errors import (
     AlreadyPublished,
@@ -48,10 +48,8 @@ from .models import (
     UNCONFIRMED,
     Account,
     Delivery,
-    DeliveryEvent,
     Grant,
     Post,
-    new_id,
 )
 from .outside import now as present
 from .providers.content import COMMENT, Draft, Progress, Published, Sent, Superseded
@@ -174,8 +172,11 @@ class Unworkable(Exception):
         self.is_comment = is_comment
 
 
-def make_work(delivery: Delivery, used: tokens.Access) -> Work:
-    """The work on a claimed delivery. Inside `writing()`; raises Unworkable."""
+def make_work(delivery: Delivery, used: tokens.Access, fence: int | None = None) -> Work:
+    """The work on a claimed delivery. Inside `writing()`; raises Unworkable.
+
+    `fence`: what its claim will raise it to, where that is still to come.
+    """
     post = delivery.post
     content = drafts.load(post.text, post.content).for_account(delivery.account_id)
     workspace = delivery.account.workspace
@@ -189,7 +190,7 @@ def make_work(delivery: Delivery, used: tokens.Access) -> Work:
         raise Unworkable("A file of this post is no longer here. Write the post again with another one.") from None
     draft = drafts.draft(content, delivery.account, len(delivery.parts), format=delivery.format,
                          options=delivery.options, files=files, done=delivery.parts)
-    delivery_id, fence = delivery.id, delivery.fence
+    delivery_id, fence = delivery.id, delivery.fence if fence is None else fence
     kept = _opened(delivery)
     progress = Progress(kept, _Keeper(delivery_id, fence, kept))
     account = delivery.account
@@ -308,38 +309,13 @@ class _Keeper:
 # ---------------------------------------------------------------- taken by the platform
 
 
-_DONE = (update(Delivery)
-         .where(Delivery.id == bindparam("the_id"), Delivery.state == PUBLISHING, Delivery.fence == bindparam("of"))
-         .values(state=PUBLISHED, note="", hold="", error_code="", due_at=None, lease_until=None, rung_until=None,
-                 handle="", polls=0, attempts=0, parts=bindparam("new_parts", type_=JSON),
-                 platform_post_id=bindparam("new_id"), permalink=bindparam("new_link"),
-                 published_at=bindparam("at", type_=UtcDateTime)))
-
-
-def published_at_once(work: Work, done: Published, now: datetime) -> bool:
-    """Settle the usual case in one statement: the whole post is out, nobody took it since, nothing else to tell.
-
-    Inside `writing()`. False, and nothing changed, for any other case.
-    """
-    if not work.is_whole or work.is_troubled or done.note:
-        return False
-    named = _named(done)
-    if not took(_DONE, the_id=work.delivery_id, of=work.fence, at=now, new_id=named["platform_post_id"],
-                new_link=named["permalink"], new_parts=[{"id": done.id, "permalink": done.permalink}]):
-        return False
-    add_row(DeliveryEvent, id=new_id("dle"), workspace_id=work.workspace_id, delivery_id=work.delivery_id, at=now,
-            state=PUBLISHED, text="", by="")
-    tallies.moved(work.used.provider.slug, PUBLISHED)
-    return True
-
-
 def published(delivery: Delivery, done: Published, now: datetime, *, how: str = "") -> bool:
     """A part is out. True if another part is to follow, which is then due at once."""
     is_first = not delivery.parts
     out: dict[str, Any] = {"parts": [*delivery.parts, {"id": done.id, "permalink": done.permalink}], "handle": "",
                            "polls": 0, "attempts": 0}
     if is_first:
-        out |= {**_named(done), "published_at": now}
+        out |= {**named(done), "published_at": now}
     if done.note:
         out["warning"] = done.note
     _works_again(delivery, now)
@@ -360,7 +336,7 @@ def _part_is_out(number: int) -> str:
     return f"Part {number}"
 
 
-def _named(done: Published | Sent) -> dict[str, Any]:
+def named(done: Published | Sent) -> dict[str, Any]:
     """What the platform calls the post, as far as the row has room: half a link leads nowhere."""
     return {"platform_post_id": done.id[:LONGEST_ID],
             "permalink": done.permalink if len(done.permalink) <= LONGEST_LINK else ""}
@@ -383,7 +359,7 @@ def sent_off(delivery: Delivery, work: Work, sent: Sent, now: datetime) -> None:
     state = {**work.progress.state, SENT_KEY: {"id": sent.id, "permalink": sent.permalink}}
     delivery.handle = sealed(delivery, state)
     if sent.id and not delivery.parts:
-        change(delivery, **_named(sent))
+        change(delivery, **named(sent))
     note = sent.note or f"{work.name} has accepted it and still works on it."
     if now - (delivery.sent_at or now) > (FOR_PERSON if sent.waits_for_person else FOLLOW_FOR):
         move(delivery, SENT, f"{note} We stopped asking. Please look there.", now)

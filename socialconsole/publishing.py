@@ -52,7 +52,6 @@ from .outcomes import (
     make_work,
     mine,
     published,
-    published_at_once,
     refused,
     sent_off,
     take,
@@ -60,9 +59,10 @@ from .outcomes import (
     waits_for_app,
 )
 from .outside import now as present
+from .plain_posts import Ask, Done, against, claim, is_plain, is_usual, settle
 from .providers.content import Draft, Published, Sent, Superseded, Wait
-from .providers.rules import format_of, problems
-from .together import together
+from .providers.rules import format_of
+from .together import at_once, together
 
 log = logging.getLogger("socialconsole.publishing")
 
@@ -132,7 +132,8 @@ def _set_aside(delivery_id: str, fault: str) -> None:
 def _take(delivery_id: str) -> Work | None:
     now, lease_until = present(), _own_lease(present())
     try:
-        return together(lambda: _claim(delivery_id, now, lease_until), delivery_id)
+        work = at_once(claim, Ask(delivery_id, lease_until), delivery_id)
+        return work or together(lambda: _claim(delivery_id, now, lease_until), delivery_id)
     except (DBAPIError, NoConnectionFree):
         insist(lambda: _unsaid(delivery_id, lease_until))
         raise
@@ -168,7 +169,7 @@ def _claim(delivery_id: str, now: datetime, lease_until: datetime) -> Work | Non
     except Unworkable as why:
         _end(delivery, why, now)
         return None
-    if _is_plain(work):
+    if is_plain(work):
         _leave_for(delivery, now, lease_until, claimed_at=delivery.claimed_at or now)
         return replace(work, begun_at=now)
     # The code stays: after a crash it tells whether the work had got further since the one before.
@@ -185,18 +186,6 @@ def _own(delivery_id: str, now: datetime, lease_until: datetime) -> Work | None:
     delivery = locked(delivery_id)
     assert delivery is not None
     return replace(make_work(delivery, tokens.access(delivery.account, now)), begun_at=now)
-
-
-def _is_plain(work: Work) -> bool:
-    """Whether there is nothing to prepare and nothing against sending it: then the claim is the intent."""
-    draft, provider = work.draft, work.used.provider
-    return not (provider.prepares(draft) or draft.files or draft.extra_files or draft.link or _against(work))
-
-
-def _against(work: Work) -> ContentRejected | None:
-    """What the platform's rules have against a draft."""
-    found = problems(work.used.provider, work.draft, work.mode, count=lambda text: 0, kind=work.kind)
-    return ContentRejected(found[0].sentence, "rules", field=found[0].field) if found else None
 
 
 def _leave_for(delivery: Delivery, now: datetime, lease_until: datetime, **also: Any) -> None:
@@ -322,7 +311,7 @@ def _ready(work: Work) -> Draft:
     """The draft with converted files, addresses and what stands behind its link. Raises ContentRejected."""
     draft = work.draft
     shown = format_of(work.used.provider, work.mode, draft.format, kind=work.kind)
-    refusal = _against(work)
+    refusal = against(work)
     if refusal is not None:
         raise refusal
     if shown is None:
@@ -404,15 +393,16 @@ def _finish(work: Work, outcome: Outcome, states: tuple[str, ...], *, sent_at: d
     if isinstance(outcome, PlatformError):
         outcome = in_words(work, outcome)
     taken = taken_of(work, outcome)
+    if isinstance(outcome, Published) and is_usual(work, outcome):
+        done = Done(work, outcome, taken)
+        if insist(lambda: at_once(settle, done, work.delivery_id)):
+            return False
     return insist(lambda: together(lambda: _write(work, outcome, states, sent_at, taken), work.delivery_id))
 
 
 def _write(work: Work, outcome: Outcome, states: tuple[str, ...], sent_at: datetime | None,
            taken: recordings.Taken | None) -> bool:
     now, goes_on = present(), False
-    if isinstance(outcome, Published) and published_at_once(work, outcome, now):
-        recordings.keep(taken)
-        return False
     delivery = locked(work.delivery_id)
     if delivery is None or not _still_fits(delivery, work, outcome, states, sent_at):
         log.warning("late outcome dropped", extra={"delivery": work.delivery_id})

@@ -9,7 +9,7 @@ for another.
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -20,8 +20,9 @@ from .extensions import db
 
 MOST = 32  # writes in one transaction: the lock is held for some ten milliseconds
 # A database server lets several write at once, and answers each after a while: then a few threads commit, fewer each.
-MOST_AT_A_SERVER, THREADS_AT_A_SERVER = 8, 3
+MOST_AT_A_SERVER, THREADS_AT_A_SERVER = 16, 2
 
+Item = TypeVar("Item")
 Value = TypeVar("Value")
 _committers: list["Committer"] = []
 
@@ -33,11 +34,23 @@ def together(write: Callable[[], Value], order: str = "") -> Value:
     of one transaction run in the order of their ids, so that two workers never wait for each other's rows. Without a
     committer it is a `writing()` like any other. Raises what `write` raises, and the database's errors.
     """
+    return at_once(_each, write, order)
+
+
+def at_once(write: Callable[[list[Item]], Sequence[Value]], item: Item, order: str = "") -> Value:
+    """As `together`, for what can be written for many items at once: what `write` returns for this one.
+
+    `write` gets all items that are asked for with it at this moment, in their order, and returns as many values.
+    """
     committer = next(iter(_committers), None)
     if committer is None or db.session.info.get("writing"):
         with writing():
-            return write()
-    return committer.run(write, order)
+            return write([item])[0]
+    return committer.run(write, item, order)
+
+
+def _each(writes: list[Callable[[], Value]]) -> list[Value]:
+    return [write() for write in writes]
 
 
 class Committer:
@@ -72,10 +85,10 @@ class Committer:
         for one in self._threads:
             one.join()
 
-    def run(self, write: Callable[[], Value], order: str) -> Value:
-        """What `write` returns, once it is committed."""
+    def run(self, write: Callable[[list[Item]], Sequence[Value]], item: Item, order: str) -> Value:
+        """What `write` returns for an item, once it is committed."""
         db.session.commit()  # the caller's own read transaction would only be in the way
-        asked = _Asked(write, order)
+        asked = _Asked(write, item, order)
         with self._gate:
             is_late = self._is_closed
             if not is_late:
@@ -116,30 +129,30 @@ class Committer:
             for one in some:
                 self._alone(one)
             return
-        values: list[Any] = []
+        answers: list[tuple[_Asked, Any]] = []
         try:
             with self._app.app_context():
                 try:
                     with writing():
-                        for one in some:
-                            values.append(one.write())
+                        for write, asked in _by_write(some):
+                            answers += zip(asked, write([one.item for one in asked]), strict=True)
                 finally:
                     db.session.remove()
         except Exception as error:  # whose fault it was shows when each is alone
             for one in some:
-                if values or not is_trouble(error):
+                if answers or not is_trouble(error):
                     self._alone(one)
                 else:  # the database is away for everybody
                     one.answer.set_exception(error)
             return
-        for one, value in zip(some, values, strict=True):
+        for one, value in answers:
             one.answer.set_result(value)
 
     def _alone(self, one: "_Asked") -> None:
         with self._app.app_context():
             try:
                 with writing():
-                    value = one.write()
+                    value = one.write([one.item])[0]
             except BaseException as error:
                 one.answer.set_exception(error)
             else:
@@ -151,7 +164,16 @@ class Committer:
 class _Asked:
     """One write, and where its answer goes."""
 
-    def __init__(self, write: Callable[[], Any], order: str) -> None:
+    def __init__(self, write: Callable[[list[Any]], Sequence[Any]], item: Any, order: str) -> None:
         self.write = write
+        self.item = item
         self.order = order
         self.answer: Future[Any] = Future()
+
+
+def _by_write(some: Sequence[_Asked]) -> list[tuple[Callable[[list[Any]], Sequence[Any]], list[_Asked]]]:
+    """What is asked for, by the function that writes it, in the order in which they came."""
+    found: dict[Callable[[list[Any]], Sequence[Any]], list[_Asked]] = {}
+    for one in some:
+        found.setdefault(one.write, []).append(one)
+    return list(found.items())

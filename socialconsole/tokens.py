@@ -195,8 +195,10 @@ def back_off(attempts: int, spread: str, first: timedelta = timedelta(seconds=20
 # ---------------------------------------------------------------- use
 
 
-def access(account: Account, now: datetime) -> Access:
+def access(account: Account, now: datetime, apps: dict[str, App] | None = None) -> Access:
     """The token to call with in the name of an account. Inside `writing()`.
+
+    `apps`: the facts of apps that this transaction has read already, by id; what is missing is added.
 
     Raises Renewed when the Grant has to be renewed first (it is then due), NeedsReconnect when only the person helps,
     ConfigurationWrong when the app's secret cannot be opened.
@@ -204,7 +206,10 @@ def access(account: Account, now: datetime) -> Access:
     grant = account.grant
     if account.state == DISCONNECTED or grant is None or grant.access_sealed is None:
         raise NeedsReconnect("This profile is not connected any more. Connect it again.", reason=account.reason)
-    provider, facts = connectable(account.platform), _as_granted(app_facts(grant.app), grant)
+    apps = {} if apps is None else apps
+    if grant.app_id not in apps:
+        apps[grant.app_id] = app_facts(grant.app)
+    provider, facts = connectable(account.platform), _as_granted(apps[grant.app_id], grant)
     if provider.account_outlives_grant_of(grant.app.mode) and account.own_token_sealed is None:
         raise NeedsReconnect("The stored token is not this profile's own. Connect it again.", reason=PERMISSION_MISSING)
     try:

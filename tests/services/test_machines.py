@@ -309,7 +309,7 @@ class Console(RuleBasedStateMachine):
             if app.is_on:
                 deliveries.release_platform(app, self.clock())
             else:
-                deliveries.hold_platform(app, "Off.", self.clock())
+                deliveries.hold_platform(app, self.clock())
 
     @rule(deed=st.sampled_from(DEEDS), which=st.integers(0, 5))
     def decide(self, deed: Any, which: int) -> None:

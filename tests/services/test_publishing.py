@@ -290,7 +290,7 @@ def test_a_platform_that_is_off_holds_and_on_releases(post, platform, clock, wor
 def test_what_was_held_too_long_is_missed_on_release(post, platform, clock, world):
     delivery = post()
     with writing():
-        deliveries.hold_platform(world.app, "off", clock())
+        deliveries.hold_platform(world.app, clock())
     clock.ahead(hours=3)
     with writing():
         deliveries.release_platform(world.app, clock())

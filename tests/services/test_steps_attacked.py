@@ -346,17 +346,23 @@ def test_rows_are_kept_from_others_while_they_are_decided_about(post, platform, 
 
     def note(state):
         if getattr(state.statement, "_for_update_arg", None) is not None:
-            locked.append(str(state.bind_mapper.class_.__name__) if state.bind_mapper else "")
+            name = state.bind_mapper.class_.__name__ if state.bind_mapper else ""
+            locked.append((name, state.statement._for_update_arg.skip_locked))
 
     event.listen(Session, "do_orm_execute", note)
     try:
         publishing.deliver(delivery.id)
+        at_once = locked.copy()
+        platform.says("prepare", None)
+        publishing.deliver(post("step by step").id)
+        by_steps = [name for name, is_skipping in locked[len(at_once):] if not is_skipping]
         sending = len(locked)
         decisions.cancel(post("other").post, world.alice)
     finally:
         event.remove(Session, "do_orm_execute", note)
-    assert locked[0] == "Account", "who takes the account first never waits for who waits for it"
-    assert sending >= 2 and len(locked) > sending and set(locked) == {"Account", "Delivery"}
+    assert at_once == [("Delivery", True)], "who takes only what is free never waits for who waits for it"
+    assert by_steps[0] == "Account", "who takes the account first never waits for who waits for it"
+    assert len(by_steps) >= 2 and len(locked) > sending and {name for name, _ in locked} == {"Account", "Delivery"}
 
 
 # ---------------------------------------------------------------- what people type

@@ -133,7 +133,7 @@ def test_after_its_end_writes_commit_by_themselves(world, ground):
     made = Committer(ground).start()
     made.stop()
     assert together(name_it("wsp_1", "Later")) == "Later" and names()["wsp_1"] == "Later"
-    assert made.run(name_it("wsp_1", "Too late for it"), "") == "Too late for it"
+    assert made.run(lambda some: [one() for one in some], name_it("wsp_1", "Too late for it"), "") == "Too late for it"
 
 
 def test_a_column_is_changed_only_inside_writing(world):
