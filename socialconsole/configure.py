@@ -15,6 +15,8 @@ from sqlalchemy import delete, select, update
 
 from . import audit, configure_checks, deliveries, platform_apps, tokens
 from .configure_checks import Settings
+from .configure_checks import stored_settings as stored_settings  # part of what this module offers
+from .configure_losses import WhatIf, what_if
 from .database import alone, lock, writing
 from .errors import APP_CHANGED
 from .extensions import db
@@ -36,6 +38,7 @@ from .providers import provider as provider_of
 from .providers.base import Provider
 from .providers.shapes import clean
 
+ACCEPT = "accept_loss"  # the field of the tick that accepts what connected accounts lose
 ADMIN = "platform apps"  # two admins who save at once do so one after the other
 LABELS = {
     "mode": "kind of use", "client_id": "client ID", "api_version": "API version",
@@ -100,8 +103,23 @@ def save(segment: str, values: Mapping[str, Any], user: User, now: datetime, *, 
         if errors:
             raise Invalid(errors)
         _refuse_stale(app, typed, values.get("version"))
+        loss = what_if(provider, app, typed)
+        if loss.is_loss and not confirm and not loss.is_accepted(str(values.get(ACCEPT) or "")):
+            raise Invalid({ACCEPT: lost(loss)})
         is_sandbox = bool(app and app.is_sandbox and typed.client_id == app.client_id)
         return store(provider, app, typed, is_sandbox, user, now, confirm)
+
+
+def lost(loss: WhatIf) -> str:
+    """What has to be accepted before saving, as a sentence."""
+    return (f"Saving takes something away from {count_of(loss.accounts, loss.workspaces)}. Confirm that to save all "
+            "the same.")
+
+
+def count_of(accounts: int, workspaces: int) -> str:
+    """Accounts and workspaces in words: "1 account", "12 accounts in 3 workspaces"."""
+    some = "1 account" if accounts == 1 else f"{accounts:,} accounts"
+    return f"{some} in {workspaces:,} workspaces" if workspaces > 1 else some
 
 
 def _against_stored(provider: Provider, app: PlatformApp | None, typed: Settings, complete: bool) -> dict[str, str]:
@@ -217,12 +235,6 @@ def _new_app(provider: Provider, segment: str, now: datetime) -> PlatformApp:
     db.session.add(app)
     db.session.flush()  # fills in the defaults of the other columns
     return app
-
-
-def stored_settings(app: PlatformApp) -> Settings:
-    """The stored values in the shape of a form; never the secret."""
-    return Settings(app.mode, app.client_id, "", app.api_version, app.callback_override, app.scope_override,
-                    tuple(app.features), dict(app.options), app.name, tuple(app.workspace_ids))
 
 
 def _names(stored: Settings, typed: Settings) -> list[str]:
@@ -370,25 +382,45 @@ def turn_on(segment: str, now: datetime) -> PlatformApp:
             raise NotPossible(why_not)
         if not app.is_on:
             app.is_on, app.updated_at = True, now
+            app.off_note, app.off_at, app.off_by = "", None, ""
             released = deliveries.release_platform(app, now)
             audit.record("platform.turned_on", SUBJECT, app.id, "Turned on", name=platform_apps.title(app),
                          released=released)
         return app
 
 
-def turn_off(segment: str, now: datetime) -> PlatformApp | None:
-    """Take an app away from tenants. Accounts stay and are kept alive, their posts are held."""
-    provider = platform_apps.provider_at(segment)
+def turn_off(segment: str, now: datetime, *, by: str = "", note: str | None = None) -> PlatformApp | None:
+    """Take an app away from tenants. Accounts stay and are kept alive, their posts are held.
+
+    `note`: the admin's word to tenants; another one while it is off already takes the place of the first, None leaves
+    it. Raises Invalid for one that is too long.
+    """
+    platform_apps.provider_at(segment)
+    note = None if note is None else _clean_note(note)
     with writing():
         alone(ADMIN)
         app = platform_apps.at(segment)
         if app is not None and app.is_on:
             app.is_on, app.updated_at = False, now
-            held = deliveries.hold_platform(
-                app, f"{provider.name} is turned off in this console. It goes out when it is turned on again.", now)
-            audit.record("platform.turned_off", SUBJECT, app.id, "Turned off", name=platform_apps.title(app),
-                         held=held)
+            app.off_note, app.off_at, app.off_by = note or "", now, by
+            held = deliveries.hold_platform(app, now)
+            audit.record("platform.turned_off", SUBJECT, app.id, f"Turned off, saying: {note}" if note else
+                         "Turned off", name=platform_apps.title(app), held=held)
+        elif app is not None and app.off_at is not None and note is not None and note != app.off_note:
+            app.off_note, app.updated_at = note, now
+            deliveries.hold_platform(app, now)
+            audit.record("platform.note_changed", SUBJECT, app.id, f"Off, now saying: {note}" if note else
+                         "Off, saying nothing any more", name=platform_apps.title(app))
         return app
+
+
+def _clean_note(note: str) -> str:
+    """One line without characters that no eye sees. Raises Invalid."""
+    plain = " ".join("".join(one if one.isprintable() else " " for one in note).split())
+    if len(plain) > platform_apps.LONGEST_NOTE:
+        raise Invalid({"note": f"The note has {len(plain)} characters; {platform_apps.LONGEST_NOTE} is the most. "
+                               "Shorten it."})
+    return plain
 
 
 # ---------------------------------------------------------------- several apps of a platform

@@ -11,9 +11,12 @@ from datetime import date
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from . import paste
+from .models import PlatformApp
 from .platform_apps import alias_of, mode_problem
 from .providers import PROVIDERS
 from .providers.base import ApiVersion, Provider
+from .providers.paste_facts import CLIENT_ID, CLIENT_SECRET
 from .providers.shapes import clean
 
 LONGEST_ID, LONGEST_SECRET, LONGEST_CALLBACK, LONGEST_SCOPES, LONGEST_OPTION = 300, 500, 500, 2000, 200
@@ -48,8 +51,8 @@ def read(provider: Provider, values: Mapping[str, Any], computed: str, today: da
     mode = known_mode(provider, _text(values, "mode"))
     typed = Settings(
         mode=mode,
-        client_id=clean(_text(values, "client_id")),
-        client_secret=clean(_text(values, "client_secret")),
+        client_id=paste.tidy(_text(values, CLIENT_ID), CLIENT_ID).value,
+        client_secret=paste.tidy(_text(values, CLIENT_SECRET), CLIENT_SECRET).value,
         api_version=_version(provider, clean(_text(values, "api_version"))),
         callback_override=_callback(_text(values, "callback_override").strip(), computed),
         scope_override=_scopes(_text(values, "scope_override")),
@@ -58,7 +61,7 @@ def read(provider: Provider, values: Mapping[str, Any], computed: str, today: da
         name=" ".join(_text(values, "name").split()),
         workspace_ids=chosen_workspaces(values),
     )
-    errors = _shape_errors(provider, typed)
+    errors = _shape_errors(provider, typed, computed)
     checks = {
         "api_version": version_problem(provider, typed.api_version, today),
         "callback_override": callback_problem(provider, typed.callback_override),
@@ -72,6 +75,12 @@ def read(provider: Provider, values: Mapping[str, Any], computed: str, today: da
                    for name, value in typed.options.items()
                    if len(value) > (LONGEST_PROOF if name == PROOF_TEXT else LONGEST_OPTION)})
     return typed, errors
+
+
+def stored_settings(app: PlatformApp) -> Settings:
+    """The stored values in the shape of a form; never the secret."""
+    return Settings(app.mode, app.client_id, "", app.api_version, app.callback_override, app.scope_override,
+                    tuple(app.features), dict(app.options), app.name, tuple(app.workspace_ids))
 
 
 def option_names(provider: Provider) -> tuple[str, ...]:
@@ -146,15 +155,15 @@ def known_features(provider: Provider, mode: str, chosen: Sequence[str]) -> tupl
     return tuple(feature.slug for feature in provider.features_of(mode) if feature.slug in chosen)
 
 
-def _shape_errors(provider: Provider, typed: Settings) -> dict[str, str]:
+def _shape_errors(provider: Provider, typed: Settings, computed: str) -> dict[str, str]:
     errors: dict[str, str] = {}
     if len(typed.client_id) > LONGEST_ID:
         errors["client_id"] = f"This is longer than any {provider.client_id_label}. Copy it again from the portal."
     if len(typed.client_secret) > LONGEST_SECRET:
         errors["client_secret"] = \
             f"This is longer than any {provider.client_secret_label}. Copy it again from the portal."
-    if typed.client_id and not errors:
-        errors.update(provider.check_shape(typed.client_id, typed.client_secret or None))
+    if not errors:
+        errors.update(paste.errors(provider, typed.client_id, typed.client_secret, computed))
     return errors
 
 

@@ -4,22 +4,30 @@ Decides nothing and stores nothing. The secret is not among the values: only whe
 characters, and who changed it when.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import select
 
-from . import configure, configure_checks, platform_apps
+from . import configure, configure_checks, paste, platform_apps, redirect_compare
 from .config import Config
 from .configure_checks import OPTION, Settings, names
+from .configure_losses import WhatIf, what_if
 from .extensions import db
 from .models import PlatformApp, Workspace
+from .paste import Diagnosis
 from .platform_apps import Row
+from .providers import PROVIDERS
 from .providers.base import Guide, Provider, Scope, Step
+from .providers.paste_facts import CLIENT_ID, CLIENT_SECRET, Clash
+from .redirect_compare import Comparison
 
+PASTED = "portal_holds"  # the field for what the portal holds as callbacks
 SAME, ADDED, REMOVED = "same", "add", "del"
 # What an address is for: its label, and what the platform does with it.
 ADDRESS_WORDS = {
@@ -64,6 +72,12 @@ class Form:
     is_unsure: bool = False  # it was not turned on, since the platform could not say whether the pair is right
     stale: dict[str, str] = field(default_factory=dict)  # what somebody else stored meanwhile
     only_some: bool = False  # only ticked workspaces may connect, not all
+    diagnosis: Diagnosis = field(default_factory=Diagnosis)  # what the paste doctor says of the fields
+    has_unsaved: bool = False  # id or secret was typed and not saved, so a check does not mean them
+    offers_swap: bool = False  # both values stand in the browser's fields still, the wrong way round
+    accepted: str = ""  # the scopes whose loss was ticked
+    pasted: str = ""  # what the portal holds, as it was pasted
+    comparison: Comparison | None = None  # the same beside the callback
 
     @property
     def app(self) -> PlatformApp | None:
@@ -145,6 +159,45 @@ class Form:
         """The override beside the default list; empty without an override."""
         return scope_diff(self.provider, self.values.mode, self.values.features, self.values.scope_override)
 
+    @cached_property
+    def what_if(self) -> WhatIf:
+        """What saving these values would change for those who are connected."""
+        return what_if(self.provider, self.app, replace(self.values, client_id=_taken_id(self.values.client_id)))
+
+    @property
+    def affected(self) -> str:
+        """How many accounts in how many workspaces lose something."""
+        return configure.count_of(self.what_if.accounts, self.what_if.workspaces)
+
+    @property
+    def conflicts(self) -> list[Clash]:
+        """Settings that do not go together, the gravest first."""
+        values, app = self.values, self.app
+        is_ours = bool(app and app.is_sandbox and values.client_id == app.client_id)  # the sandbox's ids say nothing
+        options = {name: value.strip().lower() for name, value in values.options.items()}
+        found = [clash for clash in self.provider.paste.clashes if clash.holds(
+            values.mode, values.features, names(self.scope_string), options,
+            "" if is_ours else _taken_id(values.client_id)) and not self._is_told(clash)]
+        found = list({clash.what: clash for clash in reversed(found)}.values())[::-1]
+        return sorted(found, key=lambda clash: clash.is_hint)
+
+    def _is_told(self, clash: Clash) -> bool:
+        """Whether the sentence below the scopes says the same already: that this one is missing."""
+        told = re.findall(r"`([^`]+)`", self.consequence)[:1]
+        return bool(clash.without and told and re.fullmatch(clash.without, told[0]))
+
+    @property
+    def broken_rules(self) -> tuple[str, ...]:
+        """Why the platform would refuse the callback, whatever its portal holds. The sandbox takes any."""
+        if self.app and self.app.is_sandbox:
+            return ()
+        return redirect_compare.broken_rules(self.provider.paste.callback_of(self.values.mode), self.typed_callback)
+
+    @property
+    def typed_callback(self) -> str:
+        """The callback that these values would make."""
+        return self.values.callback_override.strip() or self.computed_callback
+
     @property
     def consequence(self) -> str:
         """What matters most about the override; empty where nothing does."""
@@ -194,17 +247,21 @@ def form(segment: str, now: datetime) -> Form:
     """The dialog with what is stored, or with the defaults before the first save."""
     row = platform_apps.row(segment, now)
     stored = configure.stored_settings(row.app) if row.app else configure_checks.first_settings(row.provider)
-    return Form(row.provider, row, stored, only_some=bool(stored.workspace_ids))
+    as_typed = {CLIENT_ID: stored.client_id, "callback_override": stored.callback_override,
+                "scope_override": stored.scope_override,
+                **{OPTION + name: value for name, value in stored.options.items()}}
+    return Form(row.provider, row, stored, only_some=bool(stored.workspace_ids),
+                diagnosis=_diagnosis(row, stored.mode, as_typed))
 
 
 def typed_form(segment: str, values: Mapping[str, Any], now: datetime) -> Form:
-    """The dialog with what was typed, nothing of it trimmed; all but the secret."""
+    """The dialog with what was typed, nothing of it trimmed; all but the secret, wherever it stands."""
     row = platform_apps.row(segment, now)
     provider = row.provider
     mode = configure_checks.known_mode(provider, str(values.get("mode") or ""))
     return Form(provider, row, Settings(
         mode=mode,
-        client_id=str(values.get("client_id") or ""),
+        client_id=_shown_id(provider, values),
         api_version=str(values.get("api_version") or ""),
         callback_override=str(values.get("callback_override") or ""),
         scope_override=str(values.get("scope_override") or ""),
@@ -212,7 +269,48 @@ def typed_form(segment: str, values: Mapping[str, Any], now: datetime) -> Form:
         options={name: str(values.get(OPTION + name) or "") for name in configure_checks.option_names(provider)},
         name=str(values.get("name") or ""),
         workspace_ids=configure_checks.chosen_workspaces(values),
-    ), secret_was_typed=bool(values.get("client_secret")), only_some=values.get("workspaces") == configure_checks.SOME)
+    ), secret_was_typed=bool(values.get("client_secret")), only_some=values.get("workspaces") == configure_checks.SOME,
+        diagnosis=_diagnosis(row, mode, values), accepted=str(values.get(configure.ACCEPT) or ""),
+        pasted=str(values.get(PASTED) or "")[:20_000])
+
+
+def compared_form(segment: str, values: Mapping[str, Any], now: datetime) -> Form:
+    """The dialog as typed, and what was pasted from the portal beside the callback."""
+    found = typed_form(segment, values, now)
+    rule = found.provider.paste.callback_of(found.values.mode)
+    segments = {slug: one.name for slug, one in PROVIDERS.items() if slug != found.provider.slug}
+    found.comparison = redirect_compare.compare(found.typed_callback, found.pasted, rule, segments)
+    return found
+
+
+def _diagnosis(row: Row, mode: str, values: Mapping[str, Any]) -> Diagnosis:
+    app, typed_id = row.app, _taken_id(str(values.get(CLIENT_ID) or ""))
+    others = db.session.scalars(select(PlatformApp).where(
+        PlatformApp.client_id == typed_id, PlatformApp.id != (app.id if app else ""))) if typed_id else ()
+    return paste.examine(row.provider, mode, values, paste.Known(
+        callback=platform_apps.callback_url(app or row.segment), client_id=app.client_id if app else "",
+        last4=app.secret_last4 if app else "",
+        others=tuple(paste.Other(other.platform, platform_apps.title(other), other.client_id) for other in others)))
+
+
+def _taken_id(typed: str) -> str:
+    """The client ID as it would be stored."""
+    return paste.tidy(typed, CLIENT_ID).value
+
+
+def _shown_id(provider: Provider, values: Mapping[str, Any]) -> str:
+    """What the field of the id shows again: what was typed, but no secret that was pasted there by mistake.
+
+    Where the two were swapped, the id comes out of the other field, and only the secret has to be pasted again.
+    """
+    typed = str(values.get(CLIENT_ID) or "")
+    taken = paste.tidy(typed, CLIENT_ID, provider)
+    other = paste.tidy(str(values.get(CLIENT_SECRET) or ""), CLIENT_SECRET, provider)
+    if paste.is_swapped(provider, taken.value, other.value):
+        return other.value
+    if paste.holds_secret(provider, taken.value):
+        return ""
+    return taken.value if taken.is_unwrapped else typed
 
 
 def scope_diff(provider: Provider, mode: str, features: tuple[str, ...], override: str) -> list[ScopeChange]:

@@ -16,9 +16,10 @@ from . import audit, configure, outside, platform_apps, tokens
 from .configure import NotPossible
 from .database import refuse_open_transaction, took, writing
 from .extensions import db
-from .models import LIVE, Grant, PlatformApp
-from .platform_apps import BY_CHECK, SUBJECT
+from .models import BY_CHECK, LIVE, Grant, PlatformApp
+from .platform_apps import SUBJECT
 from .providers import provider as provider_of
+from .providers.app_check import NOT_WHICH
 from .providers.base import App
 from .providers.verdicts import UNKNOWN, VALID, WRONG, WRONG_ID, WRONG_SECRET, Verdict
 from .vault import Unreadable
@@ -55,6 +56,11 @@ class Outcome:
     def is_wrong(self) -> bool:
         """Whether the platform refuses the pair for certain."""
         return self.verdict in WRONG
+
+
+def label(verdict: str, sentence: str) -> str:
+    """A verdict in some words; `sentence` tells whether the platform said which of the two is wrong."""
+    return "the client ID or the secret is wrong" if verdict in WRONG and NOT_WHICH in sentence else LABELS[verdict]
 
 
 # ---------------------------------------------------------------- asking
@@ -123,7 +129,8 @@ def _store(app_id: str, asked_about: tuple[str, int, str, int], verdict: Verdict
             return False
         db.session.refresh(before)
         if by or ("check_verdict" in values and verdict.kind != known):
-            audit.record("platform.checked", SUBJECT, app_id, f"Checked the credentials: {LABELS[verdict.kind]}",
+            audit.record("platform.checked", SUBJECT, app_id,
+                         f"Checked the credentials: {label(verdict.kind, verdict.sentence)}",
                          name=platform_apps.title(before), verdict=verdict.kind, code=verdict.code[:LONGEST_CODE])
     return True
 

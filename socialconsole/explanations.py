@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from .errors import ADMIN, AUTHOR, CONSOLE, DEVELOPER, TENANT
-from .models import FAILED, Account, ConnectionAttempt, Delivery, PlatformApp
+from .models import BY_CHECK, FAILED, Account, ConnectionAttempt, Delivery, PlatformApp
 from .providers.causes import CONSENT, EVERYWHERE, NOBODY_KNOWS, PLATFORM, REDIRECT, Cause
 from .providers.oauth2 import OAuth2Provider, connectable
 from .providers.refusals import PUBLISH, RENEW, TOKEN, redact
@@ -154,8 +154,8 @@ def of_account(found: Account) -> Explanation | None:
 
 
 def of_app(found: PlatformApp) -> Explanation | None:
-    """Why the platform refuses an app; None where it does not."""
-    if not found.trouble:
+    """Why the platform refuses an app; None where it does not, or where the check of id and secret says it already."""
+    if not found.trouble or found.trouble_code.startswith(BY_CHECK):
         return None
     return explain(found.platform, "", found.trouble_code, found.trouble)
 

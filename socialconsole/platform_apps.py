@@ -17,15 +17,17 @@ from . import audit
 from .config import Config
 from .database import writing
 from .extensions import db
-from .models import ACTIVE, DISCONNECTED, PAUSED, Account, AuditEvent, Grant, PlatformApp
+from .models import ACTIVE, BY_CHECK, DISCONNECTED, PAUSED, Account, AuditEvent, Grant, PlatformApp
 from .providers import PROVIDERS
 from .providers import provider as provider_of
+from .providers.app_check import NOT_WHICH
 from .providers.base import App, Provider, Scope
+from .providers.verdicts import WRONG, WRONG_ID
+from .times import exact
 from .vault import Vault
 
 NONE, READY, ON, ATTENTION = "none", "ready", "on", "attention"
 SUBJECT = "platform_app"  # of audit events
-BY_CHECK = "check:"  # starts the trouble_code of a trouble that a check of id and secret found
 OUR_CALLBACK = re.compile(r"/api/connect/([a-z0-9][a-z0-9_-]{0,39})/callback/?")
 
 
@@ -67,6 +69,16 @@ class Row:
     def apps(self) -> tuple["Row", ...]:
         """All apps of the platform, this one first."""
         return (self, *self.further)
+
+    @property
+    def wrong_part(self) -> str:
+        """What the platform refused when it was last asked: the id, the secret, or either where it does not say."""
+        if self.app is None or self.app.check_verdict not in WRONG:
+            return ""
+        client_id, secret = self.provider.client_id_label, self.provider.client_secret_label
+        if NOT_WHICH in self.app.check_message:
+            return f"{client_id} or {secret}"
+        return client_id if self.app.check_verdict == WRONG_ID else secret
 
     @property
     def can_be_removed(self) -> bool:
@@ -175,8 +187,12 @@ def by_segment(segment: str) -> PlatformApp | None:
 
 def alias_of(callback: str) -> str:
     """The segment that a callback override carries; empty if its path is not one of ours."""
-    match = OUR_CALLBACK.search(urlsplit(callback).path)
-    return match.group(1) if match and urlsplit(callback).path.endswith(match.group(0)) else ""
+    try:
+        path = urlsplit(callback).path
+    except ValueError:
+        return ""  # no address at all: whoever checks what was typed says so
+    match = OUR_CALLBACK.search(path)
+    return match.group(1) if match and path.endswith(match.group(0)) else ""
 
 
 # ---------------------------------------------------------------- facts of an app
@@ -270,6 +286,23 @@ def authorize_origins() -> list[str]:
 def _origin(address: str) -> str:
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+# ---------------------------------------------------------------- turned off
+
+LONGEST_NOTE = 500
+
+
+def why_off(app: PlatformApp, zone: str) -> str:
+    """Why nothing goes out through an app that is off, for tenants: who did it, since when, and what they say."""
+    return off_words(provider_of(app.platform).name, app.off_note, app.off_at, zone)
+
+
+def off_words(name: str, note: str, at: datetime | None, zone: str) -> str:
+    """The sentence of a platform that is off; `note` is the admin's own word, `at` may not be known."""
+    since = f" on {exact(at, zone)}" if at is not None else ""
+    said = f" The administrator says: “{note}”" if note else ""
+    return f"{name} was turned off in this console{since}.{said}"
 
 
 # ---------------------------------------------------------------- how the platforms stand

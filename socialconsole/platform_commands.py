@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import g
 
-from . import configure, configure_sandbox, create_app, credentials, outside, platform_apps, start
+from . import configure, configure_sandbox, create_app, credentials, holding, outside, platform_apps, start
 from .config import Config
 from .configure import Invalid, NeedsConfirmation, NotPossible, Stale
 from .configure_checks import OPTION, first_settings
@@ -63,7 +63,8 @@ def add_to(commands: Any) -> None:
         "--json", action="store_true", help="print one JSON object")
     action("on", "check the credentials, then offer the platform to tenants").add_argument(
         "--anyway", action="store_true", help="even if the platform cannot tell whether the credentials are right")
-    action("off", "take the platform away from tenants; its accounts stay")
+    action("off", "take the platform away from tenants; its accounts stay, their posts wait").add_argument(
+        "--note", metavar="TEXT", help=f"a word to tenants, at most {platform_apps.LONGEST_NOTE} characters")
 
 
 def _confirmed(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +160,7 @@ def _check(given: argparse.Namespace) -> int:
         return start.WRONG
     found = credentials.check(app.id, WHO)
     print(json.dumps(_told(given.platform, found), ensure_ascii=False) if given.json else
-          f"{platform_apps.title(app)}: {credentials.LABELS[found.verdict]}. {found.message}")
+          f"{platform_apps.title(app)}: {credentials.label(found.verdict, found.message)}. {found.message}")
     return start.REFUSED if found.is_wrong else start.WRONG if found.verdict == UNKNOWN else start.OK
 
 
@@ -178,9 +179,11 @@ def _on(given: argparse.Namespace) -> int:
 
 
 def _off(given: argparse.Namespace) -> int:
-    app = configure.turn_off(given.platform, outside.now())
-    name = platform_apps.title(app) if app else PROVIDERS[given.platform].name
-    return _say(f"{name} is off. Its accounts stay, and their posts wait.")
+    before, now = platform_apps.at(given.platform), outside.now()
+    waits = holding.what_off_holds(before, now).sentence if before is not None and before.is_on else ""
+    app = configure.turn_off(given.platform, now, by=WHO, note=given.note)
+    name = platform_apps.title(app) if app else platform_apps.provider_at(given.platform).name
+    return _say(f"{name} is off. Its accounts stay, and their posts wait. {waits}".strip())
 
 
 def _refuse(*reasons: str) -> int:

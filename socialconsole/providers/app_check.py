@@ -30,7 +30,8 @@ LEAST_SECONDS = 0.3  # with less than this left nothing is asked any more
 ID_KNOWN = "{name} knows the {id}, and accepts the {secret}."
 SECRET_WRONG = "{name} knows the {id}, but refuses the {secret}. Copy it again from the portal, and press Replace."
 ID_WRONG = "{name} does not know this {id}. Copy it again from the portal."
-PAIR_WRONG = ("{name} refuses this pair of {id} and {secret} and does not say which of the two is wrong. Copy both "
+NOT_WHICH = "does not say which"  # stands in every sentence about a pair of which either may be wrong
+PAIR_WRONG = (f"{{name}} refuses this pair of {{id}} and {{secret}} and {NOT_WHICH} of the two is wrong. Copy both "
               "again from the same page of the portal.")
 NO_ANSWER = "{name} did not answer in time, so this says nothing about the {id} and the {secret}. Check again later."
 NOT_NOW = "{name} has trouble of its own or asks us to wait ({code}). Check again in some minutes."

@@ -17,6 +17,7 @@ from .content import Located as Located
 from .content import Published as Published
 from .content import Sent as Sent
 from .content import Wait as Wait
+from .paste_facts import NO_FACTS, PasteFacts
 from .shapes import Shape, slips
 from .shapes import clean as clean  # part of the contract
 from .verdicts import UNKNOWN, Verdict
@@ -63,6 +64,7 @@ class ApiVersion:
     pattern: str
     living: Mapping[str, date | None]
     help: str
+    source: str = ""  # the page where the platform announces their ends
 
 
 @dataclass(frozen=True)
@@ -189,9 +191,9 @@ class Revoke(StrEnum):
     PERSON = "person"  # everything the person allowed this app
 
 
-# Why a consent is asked for once more: a permission was declined, the time to read data is over, or somebody who has
-# a profile here wants to add another one.
-DECLINED_BEFORE, DATA_ACCESS, ANOTHER = "declined", "data_access", "another"
+# Why a consent is asked for once more: a permission was declined, the time to read data is over, somebody who has a
+# profile here wants to add another one, or only what is missing is asked for and the rest stays as it was given.
+DECLINED_BEFORE, DATA_ACCESS, ANOTHER, MORE = "declined", "data_access", "another", "more"
 
 
 # ---------------------------------------------------------------- the provider
@@ -213,6 +215,7 @@ class Provider:
     callback_label: ClassVar[str] = "Redirect URL"  # what the portal calls it
     client_id_shape: ClassVar[Shape] = Shape()
     client_secret_shape: ClassVar[Shape] = Shape()
+    paste: ClassVar[PasteFacts] = NO_FACTS  # what else is known of the fields, and which settings are in conflict
     modes: ClassVar[tuple[Mode, ...]] = ()
     connectable_modes: ClassVar[tuple[str, ...]] = ()  # those that can be connected yet; () means all
     api_version: ClassVar[ApiVersion | None] = None
@@ -232,6 +235,10 @@ class Provider:
     before_consent: ClassVar[str] = ""  # e.g. "The account signed in at x.com in this browser is connected."
     several_profiles: ClassVar[bool] = False  # one consent may cover several
     all_or_nothing: ClassVar[bool] = False  # permissions cannot be declined one by one
+    # What else a further consent does to earlier ones, for people; "" where it does nothing else.
+    consent_note: ClassVar[str] = ""
+    one_scope_set: ClassVar[bool] = False  # asking for another set of scopes ends the person's earlier tokens
+    profile_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # scopes for reading name and picture, by mode
 
     # Keep alive
     renewal: ClassVar[Renewal] = Renewal.NONE
@@ -244,6 +251,7 @@ class Provider:
     account_outlives_grant: ClassVar[bool] = False  # accounts hold a token of their own without expiry
     revoke_kind: ClassVar[Revoke] = Revoke.NOT_OFFERED
     revoke_where: ClassVar[str] = ""  # the person's own way
+    revoke_url: ClassVar[str] = ""  # the page where that way begins; "" where only an app leads there
 
     # Addresses that the platform calls
     calls_back: ClassVar[tuple[str, ...]] = ()  # deauthorize, deletion, webhook
@@ -328,6 +336,21 @@ class Provider:
     def needs_to_publish(self, mode: str, kind: str = "") -> tuple[str, ...]:
         """Scopes without which nothing can be published; `kind` is the profile's."""
         return self.publish_needs.get(mode, self.publish_needs.get("", ()))
+
+    def needs_to_read(self, mode: str, granted: Collection[str] | None) -> tuple[str, ...]:
+        """Scopes for reading a profile's name and picture; of several that do, the one that was granted."""
+        return self.profile_needs.get(mode, self.profile_needs.get("", ()))
+
+    def keeps_granted(self, mode: str, options: Mapping[str, str]) -> bool:
+        """Whether a further consent adds to what the person gave before, so that only the missing need be asked for.
+
+        False: the new consent takes the place of the old one.
+        """
+        return False
+
+    def still_valid(self, app: App, tokens: TokenSet) -> bool | None:
+        """Whether the platform says that a token works; reads only. None: it cannot tell. Never raises."""
+        return None
 
     def authorize_of(self, mode: str) -> tuple[str, str]:
         """Host name and path of the consent page; some platforms have another one in each mode."""

@@ -57,6 +57,9 @@ EVERYWHERE = (
     Cause(("breaker",), PLATFORM, "Calls to {name} fail for many profiles at once, so the fault is at {name} or in its "
           "app and not with one profile.", "Wait: the console tries again by itself. If it lasts, look at the status "
           "page of {name}."),
+    Cause(("scope_not_asked",), ADMIN, "The console does not ask for a permission that it needs: the scopes that were "
+          "typed under Configure leave it out.", "Add it to the scopes there, or empty the field so that the usual "
+          "ones are asked for, then have the profile connected again."),
     Cause(("access_denied",), TENANT, "The question of {name} was answered with No, or its window was closed.",
           "Connect again and allow what is asked, if that was not meant.", steps=(REDIRECT, TOKEN)),
     Cause((), TENANT, "The question of {name} was answered with No, or its window was closed.",

@@ -24,6 +24,7 @@ from .facebook_errors import CAUSES
 from .facebook_formats import FIELDS, FILM, FORMATS, LOOK, PHOTO, PHOTOS, REEL, STORY, edge, form, is_photo_story
 from .facebook_media import Uploads, photo_part, read_status
 from .facebook_pages import PICTURE, Graph, described_page, list_pages
+from .facebook_paste import PASTE
 from .facebook_portal import CONSEQUENCES, FEATURES, GUIDE, LIFETIMES, SCOPES
 from .facebook_probe import PROBE
 from .facebook_refusals import NOT_FETCHED, REFUSALS
@@ -39,6 +40,7 @@ from .meta import (
     remove_app,
     rows,
     the_person,
+    token_is_valid,
 )
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, REVOKE, TOKEN, redact
 
@@ -78,11 +80,13 @@ class Facebook(MetaProvider):
     refusals = REFUSALS
     causes, lifetimes = CAUSES, LIFETIMES
     probe = PROBE
+    paste = PASTE
 
     renewal, replay = Renewal.EXCHANGE, Replay.REUSABLE
     renew_before_end = timedelta(days=30)
     account_outlives_grant = True
     revoke_kind = Revoke.PERSON
+    revoke_url = "https://www.facebook.com/settings/?tab=business_tools"
     revoke_where = "Settings → Business integrations (with a plain login: Apps and websites)"
     calls_back = ("deauthorize", "deletion")
 
@@ -91,6 +95,7 @@ class Facebook(MetaProvider):
     formats, fields, look = FORMATS, FIELDS, LOOK
     comment_needs = {"": ("pages_manage_engagement",)}
     delete_needs = {"": ("pages_manage_posts",)}
+    profile_needs = {"": ("pages_read_engagement",)}
 
     def call(self, app: App, access_token: str, step: str, host: str = "api") -> GraphCall:
         """Calls in the name of a token, as a context."""
@@ -102,6 +107,10 @@ class Facebook(MetaProvider):
         """A configuration replaces the scopes; what was declined, or ran out, is asked for again only on request."""
         configured = app.options.get("config_id")
         return {**({"config_id": configured, "scope": None} if configured else {}), **auth_type(again)}
+
+    def keeps_granted(self, mode: str, options: Mapping[str, str]) -> bool:
+        """A plain login adds to what was given; a configuration is accepted as a whole."""
+        return not options.get("config_id")
 
     def read_refusal(self, query: Mapping[str, str]) -> None:
         """Facebook tells of a wrong scope in words of its own, without `error`."""
@@ -155,6 +164,11 @@ class Facebook(MetaProvider):
     def renew(self, app: App, tokens: TokenSet) -> TokenSet:
         """Exchange the person's token while it lives; an expired one cannot be exchanged."""
         return self._lengthen(app, tokens.access_token, RENEW)
+
+    def still_valid(self, app: App, tokens: TokenSet) -> bool | None:
+        """What Meta says of the person's token."""
+        with self.call(app, "", READ) as call:
+            return token_is_valid(call, app.api_version, tokens.access_token)
 
     def revoke(self, app: App, tokens: TokenSet, person_id: str) -> None:
         """Remove the app for this person, with every Page behind it; one that is removed already is fine."""

@@ -7,14 +7,15 @@ from .meta_errors import APPS, META_CAUSES
 _ROLES = "https://www.facebook.com/pages/?category=your_pages"
 _ACCOUNT = "https://www.facebook.com/accountquality/"
 
-CAUSES = (
+# What the login dialog shows on a page of its own; Instagram through a Page uses the same dialog.
+DIALOG = (
     Cause(("1349168",), ADMIN, "The callback of this console is not among the addresses that the app knows.",
           "Copy the callback from Configure into Valid OAuth Redirect URIs, character by character.",
           text=("url blocked", "redirect uri is not whitelisted", "can't load url"), steps=(CONSENT,), page=APPS,
           shows="URL Blocked"),
     Cause((), ADMIN, "The callback of this console is not among the addresses that the app knows.",
           "Copy the callback from Configure into Valid OAuth Redirect URIs, character by character.",
-          text=("url blocked", "redirect uri is not whitelisted", "does not know our callback", "redirect_uri")),
+          text=("url blocked", "redirect uri is not whitelisted", "can't load url"), steps=(CONSENT,), page=APPS),
     Cause((), ADMIN, "The app is open only to people of its team.",
           "Switch the app to Live and ask for Advanced Access, or add the person under App roles.",
           text=("feature unavailable", "feature isn't available"), steps=(CONSENT,), page=APPS,
@@ -26,6 +27,12 @@ CAUSES = (
     Cause((), ADMIN, "The app is in development, and whoever signs in is not in its team.",
           "Add the person under App roles, and have the invitation accepted.",
           text=("app not active", "app not accessible"), steps=(CONSENT,), page=APPS, shows="App not active"),
+)
+CAUSES = (
+    *DIALOG,
+    Cause((), ADMIN, "The callback of this console is not among the addresses that the app knows.",
+          "Copy the callback from Configure into Valid OAuth Redirect URIs, character by character.",
+          text=("url blocked", "redirect uri is not whitelisted", "does not know our callback", "redirect_uri")),
     Cause((), ADMIN, "The console asks for a permission that the app does not have.",
           "Add the permission in the use case, or take it out of the scopes under Configure.",
           text=("invalid scopes", "does not have a permission we ask for")),

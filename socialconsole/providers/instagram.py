@@ -42,11 +42,23 @@ from .content import IMAGE, VIDEO, Field, Format, ImageRule, Look, Problem, Prog
 from .instagram_accounts import DIRECT_FIELDS, described, linked_accounts, the_account
 from .instagram_errors import CAUSES
 from .instagram_media import CAROUSEL, PHOTO, REEL, STORY, Workshop, collaborators, is_found
+from .instagram_paste import PASTE
 from .instagram_portal import CONSEQUENCES, DIRECT, FEATURES, GUIDES, LIFETIMES, MODES, PAGE, SCOPES
 from .instagram_probe import DIRECT_PROBE, PAGE_PROBE
 from .instagram_refusals import DIRECT_REFUSALS, NOT_FROM_HERE, PAGE_REFUSALS
 from .matching import is_same
-from .meta import APP_VERSION, META_ID, META_SECRET, GraphCall, MetaProvider, auth_type, remove_app, rows, the_person
+from .meta import (
+    APP_VERSION,
+    META_ID,
+    META_SECRET,
+    GraphCall,
+    MetaProvider,
+    auth_type,
+    remove_app,
+    rows,
+    the_person,
+    token_is_valid,
+)
 from .oauth2 import split_scopes
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, REVOKE, TOKEN, Parsed, Refusal, redact
 from .verdicts import Verdict
@@ -121,6 +133,7 @@ class Instagram(MetaProvider):
     refusals: ClassVar[tuple[Refusal, ...]] = PAGE_REFUSALS
     causes, lifetimes = CAUSES, LIFETIMES
     probe = PAGE_PROBE
+    paste = PASTE
 
     renewal, replay = Renewal.EXCHANGE, Replay.REUSABLE
     renew_before_end = timedelta(days=30)
@@ -138,6 +151,7 @@ class Instagram(MetaProvider):
     look = _LOOK
     comment_needs = {PAGE: ("instagram_manage_comments",), DIRECT: ("instagram_business_manage_comments",)}
     delete_needs = {PAGE: ("instagram_manage_contents",)}
+    profile_needs = {PAGE: ("instagram_basic",), DIRECT: ("instagram_business_basic",)}
 
     # ------------------------------------------------------------ the two logins
 
@@ -148,6 +162,17 @@ class Instagram(MetaProvider):
     def revoke_kind_of(self, mode: str) -> Revoke:
         """What revoking takes along; accounts that were connected directly cannot be revoked from here."""
         return Revoke.NOT_OFFERED if mode == DIRECT else Revoke.PERSON
+
+    def keeps_granted(self, mode: str, options: Mapping[str, str]) -> bool:
+        """As at Facebook through a Page; of its own login no page says so."""
+        return mode != DIRECT and not options.get("config_id")
+
+    def still_valid(self, app: App, tokens: TokenSet) -> bool | None:
+        """What Meta says of the person's token; Instagram's own login has no such question."""
+        if app.mode == DIRECT:
+            return None
+        with self.call(app, "", READ) as call:
+            return token_is_valid(call, app.api_version, tokens.access_token)
 
     def account_outlives_grant_of(self, mode: str) -> bool:
         """Whether accounts hold a token of their own: that of the Page they are linked to."""

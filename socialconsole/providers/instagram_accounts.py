@@ -17,6 +17,7 @@ _MOST_PARTS = 20  # of 100 Pages each
 _KINDS = {"business": "Business account", "media_creator": "Creator account"}
 
 NO_ACCOUNT = "No professional account was found. It must be Business or Creator and linked to a Page you tick."
+_UNSEEN = "Without {} no Instagram account is shown to us. Connect again and allow everything that is asked."
 _PORTFOLIO = " A Page of a business portfolio is seen only with the permission business_management."
 _NOT_LINKED = ("No professional account is linked to this Page. A personal account cannot be connected: switch it to "
                "Business or Creator in the Instagram app, link it to the Page, then connect again.")
@@ -53,6 +54,9 @@ def linked_accounts(call: Call, app: App, user_token: str, granted: frozenset[st
         if made.platform_user_id not in profiles or profiles[made.platform_user_id].problem:
             profiles[made.platform_user_id] = made
     if not any(_account(page) for page in found.values()):
+        if absent := tuple(one for one in ("instagram_basic", "pages_show_list") if one not in granted):
+            raise PermissionMissing(_UNSEEN.format(" and ".join(f"`{one}`" for one in absent)), "no_account",
+                                    scopes=absent)
         names = ", ".join(str(page.get("name") or page["id"]) for page in list(found.values())[:5])
         seen = f" We saw {names}: no Instagram account is linked there." if names else ""
         raise PermissionMissing(NO_ACCOUNT + seen + ("" if "business_management" in granted else _PORTFOLIO),

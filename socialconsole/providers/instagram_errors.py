@@ -4,7 +4,8 @@ developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/er
 """
 
 from ..errors import ADMIN, AUTHOR, CONSOLE, TENANT
-from .causes import FETCH, NEW_FILE, WRITE_AGAIN, Cause
+from .causes import CONSENT, FETCH, NEW_FILE, WRITE_AGAIN, Cause
+from .facebook_errors import DIALOG
 from .meta_errors import APPS, META_CAUSES
 from .refusals import RENEW
 
@@ -21,8 +22,11 @@ CAUSES = (
           text=("invalid platform app", "this is a meta app id"), page=APPS, shows="Invalid platform app"),
     Cause((), ADMIN, "The callback is missing in Business login settings, or the portal added a slash to it.",
           "Open Business login settings again and compare the redirect address, character by character.",
-          text=("invalid redirect_uri", "invalid scrubbed redirect_uri", "url blocked", "missing in business login"),
-          page=APPS, shows="Invalid redirect_uri, or URL Blocked"),
+          text=("invalid redirect_uri", "invalid scrubbed redirect_uri", "missing in business login"),
+          page=APPS, shows="Invalid redirect_uri"),
+    Cause((), ADMIN, "The console asks for a scope that the app does not have, or leaves instagram_business_basic out.",
+          "Compare the scopes under Configure with the permissions of the use case.",
+          text=("invalid scope",), steps=(CONSENT,), page=APPS, shows="Invalid scope"),
     Cause((), ADMIN, "The app is in testing, and the account that signed in is not one of its testers.",
           "Add the account as Instagram Tester, and have it accept the invitation in Instagram.",
           text=("insufficient developer role", "the app is in testing"), page=APPS,
@@ -36,6 +40,7 @@ CAUSES = (
     Cause((), ADMIN, "The console asks for a permission that the app does not have.",
           "Add the permission in the use case, or take it out of the scopes under Configure.",
           text=("invalid scopes", "does not have a permission we ask for")),
+    *DIALOG,
     Cause((), CONSOLE, "A token can be renewed a day after it was given, and this one is younger.",
           "Nothing has to be done. The console renews it tomorrow.",
           text=("too early to renew", "24 hours", "too young", "too early", "not old enough", "too new", "24h", "24 h"),

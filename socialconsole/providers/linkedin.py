@@ -44,6 +44,7 @@ from .call import Reply, stated_wait
 from .content import Progress
 from .linkedin_errors import CAUSES
 from .linkedin_formats import DURATIONS, FIELDS, FORMATS, LOOK, THUMBNAIL, keys, post
+from .linkedin_paste import PASTE
 from .linkedin_portal import (
     API_VERSION,
     CONSEQUENCES,
@@ -95,10 +96,12 @@ class LinkedIn(OAuth2Provider):
     refusals = REFUSALS
     causes, lifetimes = CAUSES, LIFETIMES
     probe = PROBE
+    paste = PASTE
 
     renewal, replay = Renewal.NONE, Replay.REUSABLE  # approved apps get a refresh token, which stays the same
     renew_before_end = timedelta(days=7)
     revoke_kind = Revoke.PAIR
+    revoke_url = "https://www.linkedin.com/mypreferences/d/data-privacy"
     revoke_where = "Settings → Data privacy → Permitted services"
 
     text_limit = TextLimit(3000, "characters")
@@ -108,6 +111,12 @@ class LinkedIn(OAuth2Provider):
     comment_needs = {MEMBER: ("w_member_social_feed",), ORGANIZATION: ("w_organization_social_feed",)}
     comment_limit = TextLimit(1250, "characters")  # what LinkedIn's own page takes
     delete_needs = publish_needs
+    profile_needs = {MEMBER: ("profile",), ORGANIZATION: ("rw_organization_admin",)}
+    # learn.microsoft.com/linkedin/shared/authentication/authorization-code-flow: another set of scopes ends the
+    # member's earlier tokens, so every consent asks for the same one.
+    one_scope_set = True
+    consent_note = ("Where that is another set than before, LinkedIn ends the earlier connections of the same person "
+                    "through this app, in other workspaces too.")
 
     waits = (2.0, 3.0, 5.0)  # between tries for a grant that is not known yet: 2, 5 and 10 seconds after the exchange
 
@@ -144,14 +153,23 @@ class LinkedIn(OAuth2Provider):
         """What was granted: the answer's own word, else what LinkedIn says of the token; None where neither tells."""
         if tokens.scopes is not None:
             return tokens.scopes
+        told = self._told(app, tokens)
+        return split_scopes(told.get("scope")) if told.get("active") is True else None
+
+    def _told(self, app: App, tokens: TokenSet) -> dict[str, Any]:
+        """What LinkedIn says of a token; empty where it does not answer."""
         try:
             with self.call(app, "", READ, host="web") as call:
-                told = call.post("/oauth/v2/introspectToken", form={
+                return dict(call.post("/oauth/v2/introspectToken", form={
                     "client_id": app.client_id, "client_secret": app.client_secret,
-                    "token": tokens.access_token}).json()
+                    "token": tokens.access_token}).json())
         except PlatformError:
-            return None
-        return split_scopes(told.get("scope")) if told.get("active") is True else None
+            return {}
+
+    def still_valid(self, app: App, tokens: TokenSet) -> bool | None:
+        """What LinkedIn says of the token."""
+        told = self._told(app, tokens).get("active")
+        return told if isinstance(told, bool) else None
 
     def _choice(self, app: App, tokens: TokenSet, member: Profile) -> tuple[Profile, ...]:
         with self._rest(app, tokens.access_token, PROFILES) as rest:

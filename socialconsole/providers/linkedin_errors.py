@@ -15,7 +15,7 @@ CAUSES = (
     Cause((), ADMIN, "LinkedIn does not know this client ID.",
           "Copy the Client ID from the tab Auth of the app, and save it under Configure.",
           text=("client_id", "the passed in client_id is invalid"), steps=(CONSENT,), page=APPS,
-          shows="The passed in client_id is invalid"),
+          shows="The passed in client_id is invalid, or: client_id does not match"),
     Cause((), ADMIN, "The console asks for a scope that no product of the app has.",
           "Compare the scopes under Configure with those that the tab Auth lists.",
           text=("invalid scope", "scope"), steps=(CONSENT,), page=APPS, shows="Invalid scope"),

@@ -21,7 +21,8 @@ API_VERSION = ApiVersion(
     {"202601": date(2027, 1, 15), "202602": date(2027, 2, 15), "202603": date(2027, 3, 16),
      "202604": date(2027, 4, 15), "202605": date(2027, 5, 15), "202606": date(2027, 6, 15),
      "202607": date(2027, 7, 15)},
-    "Year and month. LinkedIn switches a version off about a year later; then no post goes out.")
+    "Year and month. LinkedIn switches a version off about a year later; then no post goes out.",
+    "https://learn.microsoft.com/linkedin/marketing/versioning")
 
 SCOPES = {
     MEMBER: (

@@ -95,8 +95,10 @@ def _scopes_of(answer: Answer, author: str) -> tuple[str, ...]:
     text = html.unescape(answer.parsed.text)
     named = re.search(r"access: (\w+)\.(\w+)", text)
     resource, method = (named.group(1), named.group(2)) if named else ("", "")
-    if resource == "me":
+    if resource == "me" and (answer.app.mode == ORGANIZATION or "r_basicprofile" in answer.app.scopes):
         return ("r_basicprofile",)
+    if resource == "me":  # a member's app learns who connects by signing in
+        return ("openid", "profile")
     if resource.startswith("organization") or (answer.step == PROFILES and answer.app.mode == ORGANIZATION):
         return ("rw_organization_admin",)
     if author.startswith("urn:li:person:"):

@@ -37,7 +37,8 @@ from .shapes import Shape, like
 APP_VERSION = ApiVersion(
     "App Version", "v25.0", r"v\d{2}\.0",
     {"v23.0": date(2027, 10, 8), "v24.0": date(2028, 2, 18), "v25.0": date(2028, 7, 29), "v26.0": None},
-    "Meta serves a dead version silently as the oldest living one, so it is refused here.")
+    "Meta serves a dead version silently as the oldest living one, so it is refused here.",
+    "https://developers.facebook.com/docs/graph-api/changelog")
 
 META_ID = Shape(r"\d{5,25}", "An app ID has digits only. Copy it from the portal.", belongs=like(r"\d{5,25}"))
 META_SECRET = Shape(r"[0-9a-fA-F]{32}", "An app secret has 32 characters from 0 to 9 and a to f. Press Show in the "
@@ -210,6 +211,12 @@ def token_facts(call: Call, version: str, token: str) -> dict[str, Any]:
     except PlatformError:
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def token_is_valid(call: Call, version: str, token: str) -> bool | None:
+    """Whether Meta says that a token works; None where it does not tell."""
+    told = token_facts(call, version, token).get("is_valid")
+    return told if isinstance(told, bool) else None
 
 
 def the_person(call: Call, version: str) -> tuple[str, str, dict[str, Any]]:

@@ -21,6 +21,7 @@ from .oauth2 import split_scopes
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, RENEW, TOKEN, Parsed, Refusal, redact
 from .threads_errors import CAUSES
 from .threads_media import CAROUSEL, LINK, LIVE_SOMEWHERE, POLL, Workshop
+from .threads_paste import PASTE
 from .threads_portal import (
     BASIC,
     CONSEQUENCES,
@@ -74,6 +75,7 @@ class Threads(MetaProvider):
     refusals: ClassVar[tuple[Refusal, ...]] = REFUSALS
     causes, lifetimes = CAUSES, LIFETIMES
     probe = PROBE
+    paste = PASTE
 
     renewal, replay = Renewal.EXCHANGE, Replay.REUSABLE
     renew_before_end = timedelta(days=30)
@@ -114,6 +116,7 @@ class Threads(MetaProvider):
     chain_needs = (REPLIES,)
     comment_needs = {"": (REPLIES,)}
     delete_needs = {"": (DELETE_POSTS,)}
+    profile_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {"": (BASIC,)}
 
     def scope_problem(self, mode: str, scopes: Collection[str]) -> str:
         """The basic scope has to be among them."""

@@ -41,6 +41,7 @@ from .tiktok_media import (
     units,
     video_init,
 )
+from .tiktok_paste import PASTE
 from .tiktok_portal import (
     BASIC,
     CONSEQUENCES,
@@ -125,6 +126,7 @@ class TikTok(OAuth2Provider):
     refusals = ROWS
     causes, lifetimes = CAUSES, LIFETIMES
     probe = PROBE
+    paste = PASTE
 
     renewal, replay = Renewal.ROTATES, Replay.STRICT
     renew_between = (0.8, 0.85)  # below a fifth of the lifetime, which is more than ten minutes of any known one
@@ -138,6 +140,7 @@ class TikTok(OAuth2Provider):
     # A publish id answers at once; photos can only be looked for in a list, where they stand after their moderation.
     looks = (timedelta(seconds=10), timedelta(minutes=2), timedelta(minutes=15))
     publish_needs = {"": (DIRECT,)}
+    profile_needs = {"": (BASIC,)}
     formats, fields, look = FORMATS, FIELDS, LOOK
     asks_creator = True
 

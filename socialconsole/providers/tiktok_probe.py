@@ -4,11 +4,11 @@ developers.tiktok.com/doc/client-access-token-management. A made-up code would p
 key. The status differs from report to report, so that only the word in `error` counts.
 """
 
-from .app_check import ID_KNOWN, Probe, Sign
+from .app_check import ID_KNOWN, NOT_WHICH, Probe, Sign
 from .verdicts import UNKNOWN, VALID, WRONG_SECRET
 
 # TikTok does not say which of the two is wrong.
-_REFUSED = ("TikTok refuses this pair of {id} and {secret} and does not say which is wrong. Copy both again from the "
+_REFUSED = (f"TikTok refuses this pair of {{id}} and {{secret}} and {NOT_WHICH} is wrong. Copy both again from the "
             "same page, and do not mix those of the sandbox with those of production.")
 _NOT_OFFERED = ("TikTok gives this app no token of its own ({code}), so the pair cannot be checked this way. Connect "
                 "an account: that shows whether it is right.")

@@ -36,6 +36,7 @@ from .oauth2 import OAuth2Provider
 from .refusals import DELETE, PREPARE, PROFILES, PUBLISH, READ, REVOKE, Answer, Parsed
 from .shapes import Shape
 from .twitter_errors import CAUSES
+from .twitter_paste import PASTE
 from .twitter_portal import (
     ALT_TEXT_PRICE,
     CONSEQUENCES,
@@ -124,15 +125,18 @@ class Twitter(OAuth2Provider):
     refusals = ROWS
     causes, lifetimes = CAUSES, LIFETIMES
     probe = PROBE
+    paste = PASTE
 
     renewal, replay = Renewal.ROTATES, Replay.STRICT
     renew_between = (0.667, 0.79)  # 80 to 95 minutes of its two hours
     revoke_kind = Revoke.PAIR
+    revoke_url = "https://x.com/settings/connected_apps"
     revoke_where = "Settings → Security and account access → Apps and sessions → Connected apps"
 
     text_limit = TEXT_LIMIT
     publish_needs = {"": ("tweet.write", "tweet.read", "users.read")}
     delete_needs = publish_needs
+    profile_needs = {"": ("users.read", "tweet.read")}
     formats, fields, look = FORMATS, FIELDS, LOOK
     looks = (timedelta(seconds=10), timedelta(minutes=3))  # X charges for each post that is read
     most_parts = 25  # X names no limit; its own composer stops there

@@ -13,7 +13,7 @@ _GRANTS = "Reconnect the profile."
 CAUSES = (
     Cause((), ADMIN, f"{_ALLOW}the callback is not among the Callback URIs, character by character.",
           "Copy the callback from Configure into User authentication settings. The path says twitter, not x.",
-          text=("something went wrong", "give access to the app", "callback"), steps=(CONSENT,), page=PORTAL,
+          text=("callback",), steps=(CONSENT,), page=PORTAL,
           shows="Something went wrong. You weren't able to give access to the App."),
     Cause((), ADMIN, f"{_ALLOW}the Client ID is not the OAuth 2.0 one, or was made anew.",
           "Copy the OAuth 2.0 Client ID. An API Key does not work here.",
@@ -23,9 +23,17 @@ CAUSES = (
           "Choose Web App, Automated App or Bot under User authentication settings, and fill in the Website URL.",
           text=("website url",), steps=(CONSENT,), page=PORTAL,
           shows="The same page, and callback and Client ID are right"),
+    Cause((), ADMIN, "The console asks for a scope that X does not know.",
+          "Compare the scopes under Configure with the list in the documentation of X, or empty the field.",
+          text=("scope",), steps=(CONSENT,), page=PORTAL,
+          shows="The same page, scopes were typed under Configure, and the rest is right"),
     Cause((), ADMIN, f"{_ALLOW}it is not in the Pay-per-use package, or not in the Production environment.",
           "Move the app there in the console of X.",
           text=("environment",), steps=(CONSENT,), page=PORTAL, shows="The same page, and all of that is right"),
+    Cause((), ADMIN, "X refuses the app and shows the same page for several faults, so it cannot be told from it "
+          "which: callback, Client ID, Website URL and type, a scope, or the package.",
+          "Compare them with the portal in this order. Under Configure, “Compare” and “Check credentials” settle the "
+          "first two.", text=("something went wrong", "give access to the app"), steps=(CONSENT,), page=PORTAL),
     Cause((), TENANT, "X gives 30 seconds from the consent to the exchange, and this took longer or ran twice.",
           "Connect again, and leave the window alone until it comes back.",
           text=("authorization code was invalid", "x gives 30 seconds")),

@@ -58,6 +58,13 @@ def _bare(answer: Answer) -> PlatformError:
         ContentRejected(sentence, answer.code)
 
 
+def _unread(answer: Answer) -> PlatformError:
+    """A 403 for the own profile: scopes that were never asked for, else something about the account."""
+    absent = tuple(one for one in ("tweet.read", "users.read") if one not in answer.app.scopes.split())
+    return PermissionMissing(answer.fill("X does not let us read the profile: {detail}"), answer.code,
+                             scopes=absent if answer.app.scopes else ())
+
+
 def _invalid(answer: Answer) -> PlatformError:
     """A request that does not fit the description; what it complains about may be deep inside: `media.media_ids`."""
     first = re.split(r"[.\[]", answer.parsed.field.removeprefix("$."), maxsplit=1)[0]
@@ -97,7 +104,7 @@ ROWS = (
             text=("maximum of one cashtag", "invalid url")),
     Refusal(missing("Pictures and videos need `media.write`. Reconnect grants it.", MEDIA_SCOPE), status=(403,),
             steps=(PREPARE,)),
-    Refusal(missing("X does not let us read the profile: {detail}", step=True), status=(403,), steps=(PROFILES, READ)),
+    Refusal(_unread, status=(403,), steps=(PROFILES, READ)),
     Refusal(_bare, status=(403,), steps=(PUBLISH,)),
     Refusal(rejected("X did not delete the post: {detail}"), status=(403,), steps=(DELETE,)),
     Refusal(lambda answer: Gone("It was already deleted there.", answer.code), status=(404,), steps=(DELETE,)),

@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ from .youtube_answers import BOX, GONE_ALREADY, NO_CHANNEL, REFUSALS, difference
 from .youtube_checks import faults
 from .youtube_errors import CAUSES
 from .youtube_media import DONE, GONE, Body, Upload, forget
+from .youtube_paste import PASTE
 from .youtube_portal import (
     CONSEQUENCES,
     FEATURES,
@@ -98,10 +99,12 @@ class YouTube(OAuth2Provider):
     refusals = REFUSALS
     causes, lifetimes = CAUSES, LIFETIMES
     probe = PROBE
+    paste = PASTE
 
     renewal, replay = Renewal.REFRESH, Replay.REUSABLE
     renew_between = (0.834, 0.917)  # 10 to 5 minutes before the end of the hour
     revoke_kind = Revoke.PERSON  # all channels of that Google identity, and all clients of the Cloud project
+    revoke_url = "https://myaccount.google.com/connections"
     revoke_where = "myaccount.google.com/connections"
 
     text_limit = TEXT_LIMIT
@@ -111,10 +114,15 @@ class YouTube(OAuth2Provider):
     formats, fields, look = FORMATS, FIELDS, LOOK
     delete_needs = {"": (MANAGE,)}
 
+    def needs_to_read(self, mode: str, granted: Collection[str] | None) -> tuple[str, ...]:
+        """Any of several scopes reads the channel."""
+        return () if granted is not None and READS_CHANNEL & set(granted) else (READONLY,)
+
     # ------------------------------------------------------------ connect
 
     def authorize_parameters(self, app: App, again: bool | str) -> dict[str, Any]:
         """Offline with a fresh consent, or Google gives no refresh token; and always the chooser of channels."""
+        # No `include_granted_scopes`: the token would also speak for what was given in other workspaces.
         return {"access_type": "offline", "prompt": "consent select_account"}
 
     def read_refusal(self, query: Mapping[str, str]) -> None:

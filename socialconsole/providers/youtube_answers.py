@@ -108,8 +108,8 @@ GONE_ALREADY = ("videoNotFound", "notFound", "NOT_FOUND", "404")  # with and wit
 REFUSALS = (
     Refusal(wrong("The callback is not among the Authorized redirect URIs. Changes there may take hours."),
             code=("redirect_uri_mismatch",), steps=(TOKEN,)),
-    Refusal(wrong(_CLIENT, field_name="client_secret"), code=("invalid_client",), text=("client secret is invalid",),
-            steps=(TOKEN, RENEW)),
+    Refusal(wrong("The Client secret is wrong, or was made anew at Google.", field_name="client_secret"),
+            code=("invalid_client",), text=("client secret is invalid",), steps=(TOKEN, RENEW)),
     Refusal(wrong(_CLIENT, field_name="client_id"), code=("invalid_client", "deleted_client", "disabled_client"),
             steps=(TOKEN, RENEW)),
     Refusal(attempt_failed("The code from Google was too old or used twice. Connect again."), code=("invalid_grant",),

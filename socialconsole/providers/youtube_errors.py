@@ -24,6 +24,13 @@ CAUSES = (
           "Publish the app under Audience, or add the account to the test users.",
           text=("access blocked", "has not completed the google verification", "access_denied"), steps=(CONSENT,),
           page=_AUDIENCE, shows="Error 403: access_denied"),
+    Cause((), ADMIN, "Google knows the client, but the Client secret here is not its secret any more.",
+          "Make a new client secret under Clients, since Google shows it once, and replace it under Configure.",
+          text=("client secret is wrong", "client secret is invalid"), page=_CLIENTS),
+    Cause(("invalid_scope",), ADMIN, "The console asks for a scope that Google does not know.",
+          "Compare the scopes under Configure with those under Data Access, or empty the field.",
+          text=("invalid_scope", "requested scopes were invalid"), steps=(CONSENT,), page=_CLIENTS,
+          shows="Error 400: invalid_scope"),
     Cause(("invalid_client", "deleted_client", "disabled_client"), ADMIN, "Google does not know this client or its "
           "secret, or the client was deleted.",
           "Compare the Client ID with the portal. Make a new client secret there if you do not have it any more.",

@@ -110,6 +110,8 @@ def test_the_media_feature_of_x_is_ticked_when_the_form_is_first_opened(admin):
     ("callback_override", {"callback_override": "https://social.example/api/connect/linkedin/callback#x"}),
     ("callback_override", {"callback_override": "https://me:pw@social.example/api/connect/linkedin/callback"}),
     ("callback_override", {"callback_override": "https://social.example:99999/api/connect/linkedin/callback"}),
+    ("callback_override", {"callback_override": "https://[social.example/api/connect/linkedin/callback"}),
+    ("callback_override", {"callback_override": "https://\u2100.example/api/connect/linkedin/callback"}),
     ("callback_override", {"callback_override": "https://social.example/a b"}),
     ("callback_override", {"callback_override": "https://social.exämple/callback"}),
     ("callback_override", {"callback_override": "https://social.example/" + "a" * 500}),
