@@ -1,13 +1,14 @@
 """Reading accounts: what state they are in, what they can do, what happened to them. Decides nothing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
+from typing import Any
 
 from flask import abort
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from . import audit
@@ -87,6 +88,8 @@ class Outline:
     refresh_ends: datetime | None = None
     is_app_on: bool = False
     app_quiet_until: datetime | None = None
+    app_off_note: str = ""  # an admin's word while the app is off
+    app_off_at: datetime | None = None
 
     @property
     def renews_itself(self) -> bool:
@@ -129,22 +132,43 @@ def outline(found: Account) -> Outline:
     if grant is None:
         return Outline(*plain, False)
     return Outline(*plain, True, grant.app.mode, json.dumps(grant.scopes_granted), grant.refresh_sealed is not None,
-                   grant.access_expires_at, grant.refresh_expires_at, grant.app.is_on, grant.app.quiet_until)
+                   grant.access_expires_at, grant.refresh_expires_at, grant.app.is_on, grant.app.quiet_until,
+                   grant.app.off_note, grant.app.off_at)
+
+
+# What an Outline is made of, in its order.
+_OUTLINE = (
+    Account.id, Account.platform, Account.kind, Account.display_name, Account.username, Account.state,
+    Account.quiet_until, Account.own_token_sealed.is_not(None), Grant.id.is_not(None),
+    func.coalesce(PlatformApp.mode, ""), func.coalesce(cast(Grant.scopes_granted, Text), "null"),
+    Grant.refresh_sealed.is_not(None), Grant.access_expires_at, Grant.refresh_expires_at,
+    func.coalesce(PlatformApp.is_on, False), PlatformApp.quiet_until, func.coalesce(PlatformApp.off_note, ""),
+    PlatformApp.off_at)
 
 
 def outlines(workspace: Workspace) -> list[Outline]:
     """All accounts of a workspace by platform and name, each as far as its status needs it. One query."""
     rows = db.session.execute(
-        select(Account.id, Account.platform, Account.kind, Account.display_name, Account.username, Account.state,
-               Account.quiet_until, Account.own_token_sealed.is_not(None), Grant.id.is_not(None),
-               func.coalesce(PlatformApp.mode, ""), func.coalesce(cast(Grant.scopes_granted, Text), "null"),
-               Grant.refresh_sealed.is_not(None),
-               Grant.access_expires_at, Grant.refresh_expires_at, func.coalesce(PlatformApp.is_on, False),
-               PlatformApp.quiet_until)
+        select(*_OUTLINE)
         .outerjoin(Grant, Account.grant_id == Grant.id).outerjoin(PlatformApp, Grant.app_id == PlatformApp.id)
         .where(Account.workspace_id == workspace.id)
         .order_by(Account.platform, Account.display_name, Account.id))
     return [Outline(*row) for row in rows]
+
+
+def outlined(*conditions: ColumnElement[bool]) -> list[tuple[Outline, Workspace]]:
+    """The accounts of all workspaces that meet conditions on Account, Grant and PlatformApp, each with its own."""
+    rows: Iterable[Any] = db.session.execute(
+        select(*_OUTLINE, Workspace)
+        .join(Grant, Account.grant_id == Grant.id).join(PlatformApp, Grant.app_id == PlatformApp.id)
+        .join(Workspace, Account.workspace_id == Workspace.id).where(*conditions).order_by(Account.id))
+    return [(Outline(*row[:-1]), row[-1]) for row in rows]
+
+
+def may_end_before(instant: datetime) -> ColumnElement[bool]:
+    """Of a Grant: whether it may end by then, as far as a statement can tell; `Outline.ends` says whether it does."""
+    return or_(Grant.refresh_expires_at <= instant,
+               and_(Grant.refresh_sealed.is_(None), Grant.access_expires_at <= instant))
 
 
 def accounts(workspace: Workspace, *, connected: bool | None = None) -> list[Account]:
@@ -208,6 +232,11 @@ def missing_of(needed: Sequence[str], granted: Sequence[str] | None) -> tuple[st
     return () if granted is None else tuple(name for name in needed if name not in granted)
 
 
+def not_granted(lacking: Sequence[str]) -> str:
+    """Those scopes in words: `a was not granted`, `a, b were not granted`."""
+    return f"{', '.join(lacking)} {'was' if len(lacking) == 1 else 'were'} not granted"
+
+
 def missing_to_publish(found: Account) -> tuple[str, ...]:
     """The scopes without which an account cannot publish at all."""
     return outline(found).missing_to_publish
@@ -266,8 +295,9 @@ def status(found: Account, now: datetime) -> Status:
         return Status("paused", "Paused", f"Paused by {found.state_by}. Nothing is published, the connection is kept "
                                           "alive.")
     if word == "limited":
-        names = ", ".join(seen.missing_to_publish)
-        return Status("limited", "Limited", f"Can’t publish: {names} was not granted. Reconnect asks for it again.")
+        lacking = seen.missing_to_publish
+        return Status("limited", "Limited", f"Can’t publish: {not_granted(lacking)}. Reconnect asks for "
+                                            f"{'it' if len(lacking) == 1 else 'them'} again.")
     ends = seen.ends
     if word == "expiring" and ends is not None:
         name = provider_of(found.platform).name
@@ -293,7 +323,7 @@ def data_access_ends(found: Account, now: datetime) -> datetime | None:
     """When the platform stops giving data about a profile, if that is over or near; else None."""
     for key in DATA_ACCESS:
         ends = found.meta.get(key)
-        if isinstance(ends, int) and not isinstance(ends, bool) and 0 < ends < 2**40:
+        if isinstance(ends, int) and not isinstance(ends, bool) and 0 < ends < 2**37:  # years that a date can have
             at = datetime.fromtimestamp(ends, UTC)
             return at if at - now <= EXPIRING_WITHIN else None
     return None

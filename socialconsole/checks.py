@@ -146,9 +146,10 @@ def why_not(account: Account) -> str:
     if account.state != ACTIVE or grant is None:
         return "to be reconnected"
     if not grant.app.is_on:
-        return "the platform is switched off"
+        note = grant.app.off_note.rstrip(".")  # the sentence that this becomes has a full stop of its own
+        return f"the platform is switched off: “{note}”" if note else "the platform is switched off"
     missing = accounts.missing_to_publish(account)
-    return f"can’t publish: {', '.join(missing)} was not granted" if missing else ""
+    return f"can’t publish: {accounts.not_granted(missing)}" if missing else ""
 
 
 # ---------------------------------------------------------------- what each account makes of it

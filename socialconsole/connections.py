@@ -16,11 +16,23 @@ from typing import Any
 from flask import abort, current_app
 from sqlalchemy import func, select, update
 
-from . import accounts, audit, deliveries, outside, platform_apps, tokens, workspaces
+from . import (
+    accounts,
+    audit,
+    deliveries,
+    lights,
+    outside,
+    platform_apps,
+    receipts,
+    recorder,
+    recordings,
+    tokens,
+    workspaces,
+)
 from .accounts import actor
 from .database import alone, lock, release, took, writing
 from .disconnections import others_living_by, revoke
-from .errors import AttemptFailed, ConfigurationWrong, Declined, PlatformError
+from .errors import AttemptFailed, ConfigurationWrong, Declined, PermissionMissing, PlatformError
 from .extensions import db
 from .models import (
     ACTIVE,
@@ -35,6 +47,7 @@ from .models import (
     TOKEN_EXPIRED,
     Account,
     ConnectionAttempt,
+    ConnectLink,
     Grant,
     Login,
     PlatformApp,
@@ -133,10 +146,13 @@ def offered(workspace: Workspace, segment: str) -> PlatformApp:
         provider = platform_apps.provider_at(segment)
     except KeyError:
         raise UnknownApp from None
-    raise _not_offered(provider)
+    app = platform_apps.at(segment)
+    raise _not_offered(provider, app if app and (not app.workspace_ids or workspace.id in app.workspace_ids) else None)
 
 
-def _not_offered(provider: Provider) -> NotOffered:
+def _not_offered(provider: Provider, app: PlatformApp | None = None) -> NotOffered:
+    if app is not None and not app.is_on and app.off_note:
+        return NotOffered(f"{provider.name} was turned off in this console. The administrator says: “{app.off_note}”")
     return NotOffered(f"{provider.name} is not turned on for this workspace. A platform admin can turn it on under "
                       "Admin → Social Platform.")
 
@@ -159,33 +175,50 @@ def offered_again(account: Account) -> PlatformApp:
         raise NotOffered(f"The app that {provider.name} was connected through is not turned on for this workspace, and "
                          "the others are for another kind of use. A platform admin can turn it on under Admin → Social "
                          "Platform.")
-    raise _not_offered(provider)
+    raise _not_offered(provider, own)
 
 
-def begin(app: PlatformApp, workspace: Workspace, user: User, login: Login, browser: str, *,
-          account: Account | None = None) -> str:
+def begin(app: PlatformApp, workspace: Workspace, user: User | None, login: Login | None, browser: str, *,
+          account: Account | None = None, link: ConnectLink | None = None, again: str = "",
+          scopes: Sequence[str] = ()) -> str:
     """Write a ConnectionAttempt and return the address where the person gives consent. Raises NotOffered.
 
     OverLimit, which is one, where the workspace has as many accounts as it may. To reconnect one needs no room.
+    With a link there is no user and no login: only the browser says who comes back. `again` says why a consent is asked
+    for once more, where the caller knows better. `scopes`: of what the account lacks, ask for just these.
     """
     if not platform_apps.is_open_to(app, workspace.id):
         raise _not_offered(PROVIDERS[app.platform])
     if account is None or account.state == DISCONNECTED:
         _need_room(workspace, 1)
     provider, facts, now = connectable(app.platform), platform_apps.facts(app), present()
+    if scopes and account is not None:
+        facts, again = _just_these(app, account, facts, scopes)
     state = outside.secret()
     verifier = outside.secret(48) if provider.wants_pkce(facts) else None
-    again = _why_again(app, workspace, account, now)
+    again = again or _why_again(app, workspace, account, now)
+    there = provider.authorization_url(facts, state, verifier, again=again)
     with writing() as session:
         attempt = ConnectionAttempt(
             id=new_id("att"), state_hash=_hash(state), browser_hash=_hash(browser), platform=app.platform,
-            app_id=app.id, app_generation=app.generation, workspace_id=workspace.id, user_id=user.id, login_id=login.id,
+            app_id=app.id, app_generation=app.generation, workspace_id=workspace.id,
+            user_id=user.id if user else None, login_id=login.id if login else "", link_id=link.id if link else None,
             account_id=account.id if account else None, redirect_uri=facts.redirect_uri, scopes_asked=facts.scopes,
-            created_at=now, expires_at=now + CONSENT_WITHIN)
+            scopes_wanted=list(scopes), created_at=now, expires_at=now + CONSENT_WITHIN)
         if verifier:
             attempt.verifier_sealed = _vault().seal(verifier, *_where(attempt, "verifier"))
         session.add(attempt)
-    return provider.authorization_url(facts, state, verifier, again=again)
+        recordings.begun(attempt, there)
+    return there
+
+
+def _just_these(app: PlatformApp, account: Account, facts: App, scopes: Sequence[str]) -> tuple[App, str]:
+    """The app with what is sent to ask for some scopes, and why a consent is asked for once more."""
+    try:
+        found = lights.asking(account, app, scopes)
+    except lights.CannotAsk as problem:
+        raise NotOffered(str(problem)) from None
+    return replace(facts, scopes=found.scopes), found.again
 
 
 def _need_room(workspace: Workspace, more: int) -> None:
@@ -235,7 +268,9 @@ def finish(segment: str, query: Mapping[str, str], login: Login | None, browser:
     state is not ours (or belongs to another platform's callback), WrongBrowser where someone else brings it.
     """
     attempt = _find(segment, query)
-    if login is None or login.user_id != attempt.user_id or not browser or _hash(browser) != attempt.browser_hash:
+    if not _brings(attempt, login, browser):
+        with writing():
+            recordings.remark(attempt, "It came back in another browser, or to another person, and was turned away")
         raise WrongBrowser
     now = present()
     if not _spend(attempt, now):
@@ -243,14 +278,52 @@ def finish(segment: str, query: Mapping[str, str], login: Login | None, browser:
     if attempt.state != STARTED:
         return attempt
     facts = _facts(attempt)  # as they are now: the admin may exchange the app while the platform is asked
+    with recorder.recording(recorder.CONNECT, attempt.platform):
+        recordings.came_back(query)
+        _ask(attempt, facts, query)
+    return _again(attempt)
+
+
+def _ask(attempt: ConnectionAttempt, facts: App, query: Mapping[str, str]) -> None:
+    """Ask the platform for what the person consented to, and keep what came of it."""
     try:
         consent = _consent(attempt, facts, query)
     except PlatformError as error:
-        _ended(attempt, error)
+        _ended(attempt, _not_asked_for(attempt, error))
     else:
         if not _granted(attempt, consent) and not others_living_by(attempt.app_id, consent.person_id, None):
             revoke(connectable(attempt.platform), facts, consent.tokens, consent.person_id)
-    return _again(attempt)
+
+
+def _not_asked_for(attempt: ConnectionAttempt, error: PlatformError) -> PlatformError:
+    """The error, or another one where a permission is missing that the settings leave out: nobody could give it."""
+    named = error.scopes if isinstance(error, PermissionMissing) else ()
+    asked = split_scopes(attempt.scopes_asked) or frozenset()
+    absent = " and ".join(f"`{name}`" for name in named if name not in asked)
+    if not absent:
+        return error
+    return ConfigurationWrong(f"The scopes under Configure leave {absent} out, and without that nobody can connect "
+                              f"{PROVIDERS[attempt.platform].name}.", "scope_not_asked", field="scope_override")
+
+
+def is_of_link(segment: str, query: Mapping[str, str]) -> bool:
+    """Whether a callback ends a walk by a link, which nobody signed in has a part in."""
+    try:
+        return _find(segment, query).link_id is not None
+    except UnknownAttempt:
+        return False
+
+
+def _brings(attempt: ConnectionAttempt, login: Login | None, browser: str | None) -> bool:
+    """Whether it is the one who began that comes back: the same browser, and the same person unless a link began it."""
+    if not is_browser(attempt, browser):
+        return False
+    return attempt.link_id is not None or (login is not None and login.user_id == attempt.user_id)
+
+
+def is_browser(attempt: ConnectionAttempt, browser: str | None) -> bool:
+    """Whether an attempt began in this browser."""
+    return bool(browser) and _hash(str(browser)) == attempt.browser_hash
 
 
 def _find(segment: str, query: Mapping[str, str]) -> ConnectionAttempt:
@@ -280,6 +353,8 @@ def _spend(attempt: ConnectionAttempt, now: datetime) -> bool:
                    ConnectionAttempt.spent_at.is_(None))
             .values(spent_at=now, **({"state": EXPIRED} if late else {})))
         session.refresh(attempt)
+        if is_mine and late:
+            recordings.closed(attempt, "It came back too late, so nothing was asked and nothing was connected.")
         return is_mine
 
 
@@ -326,6 +401,7 @@ def _ended(attempt: ConnectionAttempt, error: PlatformError) -> None:
             platform_apps.flag(attempt.app_id, error.message, error.code, now)
         audit.record("connection.declined" if declined else "connection.failed", "platform", attempt.platform,
                      error.message, workspace_id=attempt.workspace_id, code=error.code)
+        recordings.refused(attempt, error)
 
 
 def _granted(attempt: ConnectionAttempt, consent: Consent) -> bool:
@@ -336,10 +412,12 @@ def _granted(attempt: ConnectionAttempt, consent: Consent) -> bool:
         if attempt.state != STARTED or attempt.app.generation != attempt.app_generation:
             if attempt.state == STARTED:
                 attempt.state, attempt.error, attempt.error_code = FAILED, CHANGED_MEANWHILE, "app_changed"
+            recordings.closed(attempt, "It was ended while the platform was asked, so what came is not kept.")
             return False
         attempt.state, attempt.expires_at, attempt.person_id = GRANTED, present() + CONFIRM_WITHIN, consent.person_id
         attempt.verifier_sealed = None
         attempt.consent_sealed = _vault().seal(_dump(consent), *_where(attempt, "consent"))
+        recordings.granted(attempt, consent)
         return True
 
 
@@ -368,6 +446,14 @@ def attempt(workspace: Workspace, attempt_id: str, user: User) -> ConnectionAtte
         ConnectionAttempt.workspace_id == workspace.id, ConnectionAttempt.id == attempt_id,
         ConnectionAttempt.user_id == user.id))
     if found is None:
+        abort(404)
+    return found
+
+
+def attempt_of_link(attempt_id: str, browser: str | None) -> ConnectionAttempt:
+    """An attempt that a link began in this browser; 404 for any other."""
+    found = db.session.get(ConnectionAttempt, attempt_id)
+    if found is None or found.link_id is None or not is_browser(found, browser):
         abort(404)
     return found
 
@@ -412,12 +498,12 @@ def missing(found: ConnectionAttempt) -> list[Scope]:
     consent = consent_of(found)
     if consent.scopes is None:
         return []
-    provider = PROVIDERS[found.platform]
-    known = {scope.name: scope for scope in provider.default_scopes(
-        found.app.mode, tuple(feature.slug for feature in provider.features_of(found.app.mode)))}
-    names = found.scopes_asked.replace(",", " ").split()
-    return [known.get(name, Scope(name, "Added by the admin of this console"))
-            for name in names if name not in consent.scopes]
+    return _in_words(found, [name for name in lights.names_of(found.scopes_asked) if name not in consent.scopes])
+
+
+def _in_words(found: ConnectionAttempt, names: Sequence[str]) -> list[Scope]:
+    known = lights.purposes(PROVIDERS[found.platform], found.app.mode)
+    return [known.get(name, Scope(name, lights.UNNAMED)) for name in names]
 
 
 def reconnects_another(found: ConnectionAttempt) -> Account | None:
@@ -430,7 +516,7 @@ def reconnects_another(found: ConnectionAttempt) -> Account | None:
     return None if covered else wanted
 
 
-def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_new: bool = False,
+def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User | None, *, as_new: bool = False,
             may_add: bool = True) -> list[Account]:
     """Make accounts of the chosen profiles (by platform user id), new ones or the ones known already.
 
@@ -440,18 +526,11 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
     if a reconnect came back with another profile and `as_new` was not said.
     """
     if found.state == FINISHED:
-        return [account for account in (db.session.get(Account, one) for one in found.result_ids) if account]
-    consent = consent_of(found)
-    picked = [choice.profile for choice in choices(found)
-              if choice.selectable and choice.profile.platform_user_id in set(chosen)]
-    if not may_add:
-        wanted = db.session.get(Account, found.account_id) if found.account_id else None
-        picked = [profile for profile in picked if wanted and profile.platform_user_id == wanted.platform_user_id]
-    if not picked:
-        raise NotOffered("Choose at least one profile." if may_add else
-                         "Only an owner of this workspace can connect further profiles.")
+        return _results(found)
+    consent, picked = consent_of(found), _picked(found, chosen, may_add)
     if reconnects_another(found) is not None and not as_new:
         raise AnotherProfile
+    _refuse_less(found, consent)
     now = present()
     with writing() as session:
         alone("connect", found.workspace_id)  # two confirmations at once would both make the grant and the accounts
@@ -462,16 +541,52 @@ def confirm(found: ConnectionAttempt, chosen: Sequence[str], user: User, *, as_n
             .values(state=FINISHED, consent_sealed=None))
         session.refresh(found)
         if not is_mine:
-            return [account for account in (session.get(Account, one) for one in found.result_ids) if account]
+            return _results(found)
         if not _is_as_it_was(found):
             raise NotOffered(CHANGED_MEANWHILE)
         _need_room(found.workspace, _new_ones(found, picked))
         grant = _save_grant(found, consent, now)
-        saved = [_save_account(found, grant, profile, user, now) for profile in picked]
+        by = _Doer.of(found, user)
+        saved = [_save_account(found, grant, profile, by, now) for profile in picked]
         found.result_ids = [account.id for account in saved]
+        receipts.keep(found, grant, saved, consent.person_name, by.name, now)
         _recheck_siblings(grant, now)
         platform_apps.clear_flag(found.app_id)
+        recordings.closed(found, f"The person confirmed. Profiles connected: {len(saved)} of {len(consent.profiles)}.")
     return saved
+
+
+def _results(found: ConnectionAttempt) -> list[Account]:
+    """The accounts that a finished attempt led to, as far as they are still there."""
+    return [account for account in (db.session.get(Account, one) for one in found.result_ids) if account]
+
+
+def _picked(found: ConnectionAttempt, chosen: Sequence[str], may_add: bool) -> list[Profile]:
+    """Those of the chosen profiles that may be taken. Raises NotOffered if none is left."""
+    picked = [choice.profile for choice in choices(found)
+              if choice.selectable and choice.profile.platform_user_id in set(chosen)]
+    if not may_add:
+        wanted = db.session.get(Account, found.account_id) if found.account_id else None
+        picked = [profile for profile in picked if wanted and profile.platform_user_id == wanted.platform_user_id]
+    if not picked:
+        raise NotOffered("Choose at least one profile." if may_add else
+                         "Only an owner of this workspace can connect further profiles.")
+    return picked
+
+
+@dataclass(frozen=True)
+class _Doer:
+    """Who connects, as the account names it, and what the history adds."""
+
+    name: str
+    how: str = ""
+
+    @classmethod
+    def of(cls, found: ConnectionAttempt, user: User | None) -> "_Doer":
+        link = db.session.get(ConnectLink, found.link_id) if found.link_id else None
+        if link is None:
+            return cls(actor(user))
+        return cls(f"somebody with a link that {link.asked_by} asked for", f" by a link that {link.asked_by} asked for")
 
 
 def _new_ones(found: ConnectionAttempt, picked: Sequence[Profile]) -> int:
@@ -494,14 +609,45 @@ def _save_grant(found: ConnectionAttempt, consent: Consent, now: datetime) -> Gr
     grant.fence += 1  # a renewal in flight with the older tokens must not overwrite these
     grant.app_generation, grant.is_sandbox = found.app_generation, found.app.is_sandbox
     grant.secret_version = found.app.secret_version
-    grant.person_name, grant.scopes_asked = consent.person_name, found.scopes_asked
-    grant.scopes_granted = sorted(consent.scopes) if consent.scopes is not None else None
+    grant.person_name, grant.scopes_asked = consent.person_name, _asked_so_far(found)
+    granted = sorted(consent.scopes) if consent.scopes is not None else None
+    grant.scopes_since, grant.scopes_granted = lights.dates(grant, granted, now), granted
     grant.granted_at, grant.renewed_at = now, None
     tokens.store(grant, consent.tokens, now)
     return grant
 
 
-def _save_account(found: ConnectionAttempt, grant: Grant, profile: Profile, user: User, now: datetime) -> Account:
+def _asked_so_far(found: ConnectionAttempt) -> str:
+    """What the account was asked for in all, where this walk asked for a part only."""
+    account = db.session.get(Account, found.account_id) if found.scopes_wanted and found.account_id else None
+    if account is None or account.grant is None:
+        return found.scopes_asked
+    return lights.union(account.grant.scopes_asked, found.scopes_asked, PROVIDERS[found.platform].scope_separator)
+
+
+def lost(found: ConnectionAttempt) -> list[Scope]:
+    """What the account has and a consent for a part of it does not give: then it speaks for somebody else, or less."""
+    account = db.session.get(Account, found.account_id) if found.scopes_wanted and found.account_id else None
+    consent = consent_of(found)
+    if account is None or account.grant is None or consent.scopes is None:
+        return []
+    held = account.grant.scopes_granted or []
+    return _in_words(found, [name for name in held if name not in consent.scopes])
+
+
+def _refuse_less(found: ConnectionAttempt, consent: Consent) -> None:
+    """Another person was asked for a part only, and never gave the rest: their consent cannot feed the account."""
+    account = db.session.get(Account, found.account_id) if found.scopes_wanted and found.account_id else None
+    grant = account.grant if account is not None else None
+    if grant is None or grant.person_id == consent.person_id or not lost(found):
+        return
+    provider = PROVIDERS[found.platform]
+    raise NotOffered(f"{consent.person_name or 'Another person'} signed in at {provider.name} and gave only a part of "
+                     f"what this profile needs; before it was {grant.person_name or 'somebody else'}. Nothing was "
+                     "changed. Sign in there as the same person, or press Reconnect, which asks for everything.")
+
+
+def _save_account(found: ConnectionAttempt, grant: Grant, profile: Profile, by: _Doer, now: datetime) -> Account:
     account = db.session.scalar(select(Account).where(
         Account.workspace_id == found.workspace_id, Account.platform == found.platform,
         Account.platform_user_id == profile.platform_user_id).with_for_update(key_share=True))
@@ -515,16 +661,18 @@ def _save_account(found: ConnectionAttempt, grant: Grant, profile: Profile, user
     describe(account, profile)
     tokens.store_own(account, profile.own_token)
     if account.state != PAUSED:
-        account.state, account.state_since, account.state_by = ACTIVE, now, actor(user)
+        account.state, account.state_since, account.state_by = ACTIVE, now, by.name
     account.reason = account.reason_text = account.revoked_note = ""
-    account.connected_by, account.last_synced_at, account.sync_due_at = actor(user), now, now
+    account.revocation = {}
+    account.connected_by, account.last_synced_at, account.sync_due_at = by.name, now, now
     db.session.flush()
     if before is not None and before.id != grant.id and not tokens.session_accounts(before):
         tokens.erase(before)
     deliveries.release_account(account, now)
     word = "reconnected" if known else "connected"
-    audit.record(f"account.{word}", "account", account.id, word.capitalize(), workspace_id=account.workspace_id,
-                 name=account.display_name or account.username, platform=account.platform)
+    audit.record(f"account.{word}", "account", account.id, word.capitalize() + by.how,
+                 workspace_id=account.workspace_id, name=account.display_name or account.username,
+                 platform=account.platform)
     return account
 
 
@@ -542,14 +690,14 @@ def _recheck_siblings(grant: Grant, now: datetime) -> None:
 
 def refuse(found: ConnectionAttempt, user: User) -> None:
     """The person says No on our page: nothing is stored, and the permission is taken back where that harms nobody."""
-    _drop(found, DECLINED, "You did not connect anything. The permission was dropped.")
+    drop(found, DECLINED, "You did not connect anything. The permission was dropped.")
 
 
 def tidy(attempt_id: str) -> None:
     """An attempt nobody finished: erase what waits on it, and take the permission back where that harms nobody."""
     found = db.session.get(ConnectionAttempt, attempt_id)
     if found is not None and is_late(found, present()):
-        _drop(found, EXPIRED, "Nobody confirmed this connection in time, so nothing was stored.")
+        drop(found, EXPIRED, "Nobody confirmed this connection in time, so nothing was stored.")
 
 
 def unanswered(workspace: Workspace, user: User) -> list[ConnectionAttempt]:
@@ -586,20 +734,36 @@ def dismiss(found: ConnectionAttempt) -> bool:
         return is_mine
 
 
-def _drop(found: ConnectionAttempt, state: str, why: str) -> None:
+def drop(found: ConnectionAttempt, state: str, why: str, code: str = "") -> bool:
+    """End an attempt: erase what waits on it, and take the permission back where that harms nobody. False: it was
+    ended already."""
     consent, provider, before = _waiting_consent(found), connectable(found.platform), found.state
     with writing() as session:
         lock(found.app)
         facts = _facts(found)
         is_mine = took(
             update(ConnectionAttempt).where(ConnectionAttempt.id == found.id, ConnectionAttempt.state == before)
-            .values(state=state, consent_sealed=None, verifier_sealed=None, error=why))
+            .values(state=state, consent_sealed=None, verifier_sealed=None, error=why, error_code=code))
         session.refresh(found)
+        if is_mine:
+            recordings.closed(found, _ending(state, consent is not None, found.spent_at is not None))
         # An exchanged app must not be given the old one's token.
         same_app = found.app.generation == found.app_generation
         harmless = consent is not None and same_app and not others_living_by(found.app_id, consent.person_id, None)
     if is_mine and consent is not None and harmless:
         revoke(provider, facts, consent.tokens, consent.person_id)
+    return is_mine
+
+
+def _ending(state: str, has_consent: bool, came_back: bool) -> str:
+    """How a walk ended that came to nothing, for its timeline."""
+    if state != EXPIRED:
+        return "It was ended on our own page before anything was connected."
+    if has_consent:
+        return "Nobody confirmed it in time, so what the platform gave was erased and nothing was connected."
+    if came_back:
+        return "The console stopped while it asked the platform, and nothing was connected."
+    return "Nobody came back from the platform in time. If it showed an error of its own, the console cannot see it."
 
 
 def _waiting_consent(found: ConnectionAttempt) -> Consent | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from . import accounts, breaker, checks, deliveries, drafts, platform_apps, tokens
+from . import accounts, breaker, checks, deliveries, drafts, platform_apps, tokens, weather
 from .checks import Choice
 from .drafts import Content
 from .errors import ConfigurationWrong
@@ -158,7 +158,8 @@ def _platform(about: About) -> Step | None:
         return None  # the next step that fits says that the profile is not connected
     if not app.is_on:
         return Step(PLATFORM, f"{about.platform} is switched off", False,
-                    "Nothing is published to it until an administrator of this console turns it on.", ASK_ADMIN,
+                    f"{platform_apps.why_off(app, about.workspace.time_zone)} Nothing is published to it until an "
+                    "administrator of this console turns it on.", ASK_ADMIN,
                     admins())
     if not platform_apps.is_reachable(app):
         return Step(PLATFORM, f"{about.platform} cannot be reached", False,
@@ -183,6 +184,9 @@ def _app(about: About) -> Step | None:
         return Step(APP, title, False, f"The console tries again {about.at(until)} and goes on by itself.", WAIT)
     if app.trouble and app.trouble_code != breaker.TROUBLE:
         return Step(APP, refused, False, app.trouble, ASK_ADMIN, admins())
+    said = weather.about(about.account, about.now)
+    if said and about.account.state == ACTIVE:
+        return Step(APP, f"{about.platform} is in trouble", True, said, is_remark=True)
     return Step(APP, f"The app at {about.platform} works", True, app.trouble or "Nothing is wrong with its settings.")
 
 
@@ -196,8 +200,9 @@ def _account(about: About) -> Step:
         return Step(ACCOUNT, f"{about.name} is disconnected", False, "Connect the profile again.", RECONNECT)
     if account.state != ACTIVE or grant is None or grant.state == DEAD:
         reason = account.reason_text or (grant.last_error if grant is not None else "")
+        said = weather.about(account, about.now)
         return Step(ACCOUNT, f"{about.name} has to be reconnected", False,
-                    reason or f"{about.platform} no longer accepts the connection.", RECONNECT)
+                    f"{reason or f'{about.platform} no longer accepts the connection.'} {said}".strip(), RECONNECT)
     if about.app is not None and grant.app_generation != about.app.generation:
         return Step(ACCOUNT, f"{about.name} has to be reconnected", False,
                     f"The app at {about.platform} was exchanged for another one.", RECONNECT)
@@ -236,7 +241,7 @@ def _lacking(about: About, slug: str) -> tuple[str, ...]:
 
 def _not_granted(about: About, lacking: Sequence[str]) -> Step:
     return Step(PERMISSION, "A permission is missing", False,
-                f"{', '.join(lacking)} was not granted to {about.name}. Reconnect asks for it again.", RECONNECT)
+                f"{accounts.not_granted(lacking)} to {about.name}. Reconnect asks for it again.", RECONNECT)
 
 
 def _limit(about: About) -> Step:

@@ -1,7 +1,8 @@
 """Pausing, resuming and disconnecting accounts; and taking a permission back where that harms nobody else."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import or_, select
 
@@ -31,6 +32,28 @@ from .providers.oauth2 import OAuth2Provider, connectable
 from .vault import Unreadable
 
 log = logging.getLogger("socialconsole.disconnections")
+
+# What disconnecting achieved at the platform: it took the permission back, offers no way to, did not confirm, or was
+# not asked, since others live by the same permission or nothing was there to take back.
+REVOKED, NOT_OFFERED, FAILED, STAYS, NOTHING = "revoked", "not_offered", "failed", "stays", "nothing"
+GONE, WORKS = "gone", "works"  # what the platform then says of the token itself
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """What became of a permission at the platform."""
+
+    outcome: str
+    sentence: str
+    at: datetime | None = None  # when the platform was asked, or the account disconnected
+    proof: str = ""  # what it then said of the token: gone, works; "" where it cannot tell
+    confirmed_by: str = ""  # who said that they removed it there
+    confirmed_at: datetime | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody has to remove anything by hand any more."""
+        return self.outcome in (REVOKED, NOTHING) and self.proof != WORKS or bool(self.confirmed_by)
 
 
 @dataclass(frozen=True)
@@ -117,10 +140,10 @@ def same_at_the_platform(app_id: str) -> list[str]:
             and PROVIDERS[app.platform].revoke_reach(app.client_id) == reach]
 
 
-def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
+def disconnect(account: Account, user: User, *, cancel_posts: bool) -> Revocation:
     """End a connection: tokens erased at once, the permission revoked where that harms nobody, history kept.
 
-    Returns what happened at the platform, in words.
+    Returns what happened at the platform. Disconnecting again changes nothing and returns the same.
     """
     now, provider = present(), connectable(account.platform)
     with writing():
@@ -130,7 +153,7 @@ def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
             lock(account.grant)
         lock(account)
         if account.state == DISCONNECTED:
-            return account.revoked_note
+            return revocation(account)
         grant, others = account.grant, _living_by(account)
         held = _open(grant)
         facts = _facts(grant)
@@ -138,7 +161,7 @@ def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
         _erase(account, grant)
         account.state, account.state_since, account.state_by = DISCONNECTED, now, actor(user)
         mode = facts.mode if facts is not None else ""
-        account.revoked_note = _unsaid(provider, mode)
+        _note(account, _unsaid(provider, mode))
         if cancel_posts:
             deliveries.cancel_account(account, actor(user), now)
         else:
@@ -146,18 +169,55 @@ def disconnect(account: Account, user: User, *, cancel_posts: bool) -> str:
                                     now)
         audit.record("account.disconnected", "account", account.id, "Disconnected, tokens erased",
                      workspace_id=account.workspace_id, name=account.display_name)
-    note = _unsaid(provider, mode)
-    if others:
-        note = (f"The permission at {provider.name} stays, because {others} other "
-                f"{'connection lives' if others == 1 else 'connections live'} by it. Remove it there yourself: "
-                f"{provider.revoke_where}.")
-    elif held is not None and facts is not None and provider.revoke_kind_of(facts.mode) is not Revoke.NOT_OFFERED:
-        note = revoke(provider, facts, held, person)
+    found = _at_the_platform(provider, facts, held, person, others)
     with writing():
-        account.revoked_note = note
-        audit.record("account.revoked", "account", account.id, note, workspace_id=account.workspace_id,
-                     name=account.display_name)
-    return note
+        _note(account, found)
+        audit.record("account.revoked", "account", account.id, found.sentence, workspace_id=account.workspace_id,
+                     name=account.display_name, outcome=found.outcome, proof=found.proof)
+    return revocation(account)
+
+
+def _at_the_platform(provider: OAuth2Provider, facts: App | None, held: TokenSet | None, person_id: str,
+                     others: int) -> Revocation:
+    if others:
+        return Revocation(STAYS, f"The permission at {provider.name} stays, because {others} other "
+                          f"{'connection lives' if others == 1 else 'connections live'} by it. Remove it there "
+                          f"yourself only if {'that one' if others == 1 else 'those'} may end too: "
+                          f"{provider.revoke_where}.", present())
+    if held is None or facts is None:
+        return _unsaid(provider, facts.mode if facts is not None else "")
+    return revoke(provider, facts, held, person_id)
+
+
+def revocation(account: Account) -> Revocation:
+    """What disconnecting an account achieved at the platform."""
+    kept = account.revocation or {}
+    return Revocation(kept.get("outcome", "") or NOTHING, account.revoked_note, _instant(kept.get("at")),
+                      kept.get("proof", ""), kept.get("confirmed_by", ""), _instant(kept.get("confirmed_at")))
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _note(account: Account, found: Revocation) -> None:
+    account.revoked_note = found.sentence
+    account.revocation = {"outcome": found.outcome, "proof": found.proof, "at": (found.at or present()).isoformat()}
+
+
+def removed_there(account: Account, user: User) -> bool:
+    """A person says that they removed the permission at the platform. False if nothing was left to remove."""
+    with writing():
+        lock(account)
+        if account.state != DISCONNECTED or revocation(account).is_settled:
+            return False
+        account.revocation = {**(account.revocation or {}), "confirmed_by": actor(user),
+                              "confirmed_at": present().isoformat()}
+        name = PROVIDERS[account.platform].name
+        audit.record("account.revoked", "account", account.id,
+                     f"{actor(user)} said that the permission was removed at {name}.",
+                     workspace_id=account.workspace_id, name=account.display_name, outcome="removed_there")
+        return True
 
 
 def _facts(grant: Grant | None) -> App | None:
@@ -183,14 +243,16 @@ def _erase(account: Account, grant: Grant | None) -> None:
         tokens.erase(grant)
 
 
-def _unsaid(provider: Provider, mode: str) -> str:
-    return f"{provider.name} offers no way to take the permission back from here. Remove it there: " \
-           f"{provider.revoke_where}." if provider.revoke_kind_of(mode) is Revoke.NOT_OFFERED else \
-           f"Not confirmed by {provider.name}. Remove it there to be sure: {provider.revoke_where}."
+def _unsaid(provider: Provider, mode: str) -> Revocation:
+    if provider.revoke_kind_of(mode) is Revoke.NOT_OFFERED:
+        return Revocation(NOT_OFFERED, f"{provider.name} offers no way to take the permission back from here. Remove "
+                          f"it there: {provider.revoke_where}.", present())
+    return Revocation(FAILED, f"Not confirmed by {provider.name}. Remove it there to be sure: "
+                      f"{provider.revoke_where}.", present())
 
 
-def revoke(provider: OAuth2Provider, facts: App, held: TokenSet, person_id: str) -> str:
-    """Take the permission back at the platform; the answer in words."""
+def revoke(provider: OAuth2Provider, facts: App, held: TokenSet, person_id: str) -> Revocation:
+    """Take the permission back at the platform, and ask it what became of the token where it can tell."""
     if provider.revoke_kind_of(facts.mode) is Revoke.NOT_OFFERED:
         return _unsaid(provider, facts.mode)
     release()
@@ -198,6 +260,20 @@ def revoke(provider: OAuth2Provider, facts: App, held: TokenSet, person_id: str)
         provider.revoke(facts, held, person_id)
     except PlatformError as error:
         log.info("revoke not confirmed", extra={"platform": provider.slug, "code": error.code})
-        return f"{provider.name} did not confirm that the permission is gone: {error.message} Remove it there to be " \
-               f"sure: {provider.revoke_where}."
-    return f"{provider.name} confirmed that the permission is gone."
+        said = f"{provider.name} did not confirm that the permission is gone: {error.message}"
+        return _proved(provider, facts, held, Revocation(
+            FAILED, f"{said} Remove it there to be sure: {provider.revoke_where}.", present()))
+    return _proved(provider, facts, held, Revocation(
+        REVOKED, f"{provider.name} confirmed that the permission is gone.", present()))
+
+
+def _proved(provider: OAuth2Provider, facts: App, held: TokenSet, found: Revocation) -> Revocation:
+    """The same with what the platform says of the token itself: the last moment at which we can ask about it."""
+    valid = provider.still_valid(facts, held)
+    if valid is None:
+        return found
+    if valid:
+        return replace(found, proof=WORKS, sentence=f"{found.sentence} Asked about our former token, it says that it "
+                                                    "still works.")
+    return replace(found, proof=GONE, sentence=f"{found.sentence} Asked about our former token, it says that it no "
+                                               "longer works.")

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, func, or_, select, update
 
-from . import breaker, deliveries, spool, tokens
+from . import breaker, connect_links, deliveries, spool, tokens
 from .database import writing
 from .extensions import db
 from .models import (
@@ -80,6 +80,7 @@ def settle(now: datetime, ring: Ring) -> int:
     settled = deliveries.settle(now)
     with writing():
         settled += tokens.settle(now)
+    settled += connect_links.note_expired(now)
     late = db.session.scalars(select(ConnectionAttempt.id).where(
         ConnectionAttempt.state.in_((STARTED, GRANTED)), ConnectionAttempt.expires_at < now).limit(MOST_AT_ONCE)).all()
     db.session.commit()

@@ -37,6 +37,8 @@ REDACTIONS = (
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE), rf"\1 {REDACTED}"),
     (re.compile(rf"""(["']?\b(?:{SECRET_NAMES})["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;"'}})\]]+)""", re.IGNORECASE),
      rf"\1{REDACTED}"),
+    # The token at the end of an address that whoever knows it may use.
+    (re.compile(r"(/(?:link|join|reset|setup)/)[A-Za-z0-9_-]{40,}"), rf"\1{REDACTED}"),
     # The user and password of an address such as postgresql://user:password@host.
     (re.compile(r"(://)[^/\s@]+@"), rf"\1{REDACTED}@"),
     # What SQLAlchemy appends to an error: the values of a row.

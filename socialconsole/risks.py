@@ -13,6 +13,7 @@ from sqlalchemy import select
 from .accounts import Outline
 from .extensions import db
 from .models import ACTIVE, HELD, PAUSED, SCHEDULED, TOKEN_EXPIRED, Delivery, Post, Workspace
+from .platform_apps import off_words
 from .providers import provider as provider_of
 from .times import local
 
@@ -66,6 +67,10 @@ def posts_of(risks: Sequence[Risk], zone: str) -> dict[str, str]:
         what = f"{name(risk.account)} {risk.trouble.what}"
         said = (f"Goes out late: {what} until {_clock(risk.trouble.ends, zone)}." if risk.trouble.ends
                 else f"At risk: {what} before it can go out.")
+        if risk.trouble.helps == ADMIN:
+            off = off_words(provider_of(risk.account.platform).name, risk.account.app_off_note,
+                            risk.account.app_off_at, zone)
+            said = f"Waits: {off}"
         for post_id in risk.posts:
             found.setdefault(post_id, said)
     return found

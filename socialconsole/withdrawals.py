@@ -205,11 +205,19 @@ def delete(segment: str, signed: str) -> DeletionRequest:
         for account in accounts:
             _forget_account(account, now)
         for grant in grants:
+            _forget_receipts(grant)
             _forget_grant(grant)
         request = DeletionRequest(code=outside.secret(24), platform=app.platform, person_hash=hashed,
                                   grants=len(grants), accounts=len(accounts), created_at=now, done_at=now)
         session.add(request)
     return request
+
+
+def _forget_receipts(grant: Grant) -> None:
+    """What the person once agreed to names them and their profiles."""
+    for attempt in db.session.scalars(select(ConnectionAttempt).where(
+            ConnectionAttempt.app_id == grant.app_id, ConnectionAttempt.person_id == grant.person_id)):
+        attempt.receipt = {}
 
 
 def request(code: str) -> DeletionRequest | None:
@@ -237,6 +245,7 @@ def _forget_account(account: Account, now: datetime) -> None:
     if account.state != DISCONNECTED:
         account.state, account.state_since, account.state_by = DISCONNECTED, now, provider.name
     account.reason = account.reason_text = ""
+    account.revocation = {}
     account.revoked_note = f"Deleted at the request of its owner, which {provider.name} passed on."
     account.platform_user_id = f"deleted:{account.id}"
     account.username, account.display_name, account.profile_url, account.meta = "", NAMELESS, "", {}

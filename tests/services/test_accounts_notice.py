@@ -19,7 +19,7 @@ def test_the_end_of_data_access_is_told_two_weeks_ahead(account, clock, days, pa
     assert part in said and bool(said) == bool(part)
 
 
-@pytest.mark.parametrize("value", ["soon", 0, True, 2**50, None])
+@pytest.mark.parametrize("value", ["soon", 0, -1, True, 2**39, 2**50, None])
 def test_nonsense_is_no_notice(account, clock, value):
     account.meta = {"token_data_access_expires_at": value}
     assert accounts.notice(account, clock()) == ""

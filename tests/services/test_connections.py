@@ -322,7 +322,7 @@ class TestDisconnect:
 
     def test_the_tokens_are_erased_and_the_permission_revoked(self, world, platform, account, post):
         delivery = post(minutes=5)
-        note = disconnections.disconnect(account, world.alice, cancel_posts=False)
+        note = disconnections.disconnect(account, world.alice, cancel_posts=False).sentence
         grant = db.session.get_one(Grant, "grt_1")
         assert (account.state, grant.access_sealed, grant.refresh_sealed) == (DISCONNECTED, None, None)
         assert "confirmed" in note and ("revoke", "access-1") in platform.asked
@@ -337,7 +337,8 @@ class TestDisconnect:
 
     def test_a_platform_that_does_not_answer_is_told_as_not_confirmed(self, world, account, platform):
         platform.says("revoke", AttemptFailed("X cannot be reached."))
-        assert "did not confirm" in disconnections.disconnect(account, world.alice, cancel_posts=False)
+        found = disconnections.disconnect(account, world.alice, cancel_posts=False)
+        assert found.outcome == disconnections.FAILED and "did not confirm" in found.sentence
         assert account.state == DISCONNECTED and account.grant.access_sealed is None
 
     def test_a_sibling_keeps_the_grant_alive_and_no_revoke_is_sent(self, world, account, platform, clock):
@@ -345,7 +346,7 @@ class TestDisconnect:
             session.add(Account(id="acc_2", workspace_id="wsp_1", platform="twitter", platform_user_id="43",
                                 grant_id="grt_1", state=ACTIVE, state_since=clock(), connected_at=clock()))
         note = disconnections.disconnect(account, world.alice, cancel_posts=False)
-        assert platform.times("revoke") == 0 and "stays" in note
+        assert platform.times("revoke") == 0 and "stays" in note.sentence and note.outcome == disconnections.STAYS
         assert db.session.get_one(Grant, "grt_1").access_sealed is not None
 
     def test_pages_of_another_workspace_keep_the_permission_even_when_the_persons_token_has_ended(
@@ -361,7 +362,7 @@ class TestDisconnect:
             session.add_all([grant, page])
         assert disconnections.what_disconnect_loses(account).revokes is False
         note = disconnections.disconnect(account, world.alice, cancel_posts=False)
-        assert platform.times("revoke") == 0 and "stays" in note
+        assert platform.times("revoke") == 0 and "stays" in note.sentence and note.outcome == disconnections.STAYS
 
     def test_the_same_profile_coming_back_gets_the_same_id(self, world, account, platform):
         disconnections.disconnect(account, world.alice, cancel_posts=False)

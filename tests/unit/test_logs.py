@@ -22,10 +22,11 @@ def line(message: str, *arguments: object, formatter: logging.Formatter | None =
     "Authorization: Bearer abc.DEF-123", "https://x/cb?code=abc.DEF-123&x=1", "client_secret=abc.DEF-123",
     '{"access_token": "abc.DEF-123"}', "{'refresh_token': 'abc.DEF-123'}", "postgresql://me:abc.DEF-123@host/x",
     "Basic abc.DEF-123", "[SQL: INSERT] [parameters: ('abc.DEF-123', [1])]",
+    f"http://127.0.0.1:8000/link/{'abc-DEF_123' * 4}",
 ])
 def test_what_looks_like_a_secret_is_taken_out(secret: str) -> None:
-    assert "abc.DEF-123" not in line("failed: %s", secret)
-    assert "abc.DEF-123" not in line("failed", error=secret, formatter=logs.JsonLines())
+    for told in (line("failed: %s", secret), line("failed", error=secret, formatter=logs.JsonLines())):
+        assert "abc.DEF-123" not in told and "abc-DEF_123" not in told
 
 
 def test_a_field_that_is_a_secret_by_name_is_taken_out() -> None:
