@@ -1,5 +1,5 @@
 #!/bin/sh
-# Find a browser and PostgreSQL, then check style, types and behaviour. All three are run even if one fails, so that one run tells all.
+# Find a browser, PostgreSQL, nginx and Caddy, then check style, types and behaviour. All three are run even if one fails, so that one run tells all.
 set -u
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -50,6 +50,20 @@ install_postgresql() {
     has_postgresql
 }
 
+lacking_proxies() {
+    "$python" -c 'from tests.proxies import proxies; print(*(name for name in proxies.NAMES if proxies.why_not(name)))'
+}
+
+install_proxies() {
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    echo "Installing $1 for the tests (apt-get install $1)"
+    # Debian would start servers of its own at once; whether that works is nothing to us.
+    apt-get update -qq >/dev/null
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $1 >/dev/null 2>&1
+    [ -z "$(lacking_proxies)" ]
+}
+
 if [ -n "$CHROMIUM" ] && [ ! -x "$CHROMIUM" ]; then
     echo "CHROMIUM=$CHROMIUM is no program that can be started. Name another one, or leave it out." >&2
     exit 1
@@ -65,6 +79,11 @@ elif ! find_browser && ! install_browser; then
 fi
 if ! has_postgresql && ! install_postgresql; then
     "$python" -c 'from tests import postgres; print(postgres.why_not())' >&2
+    [ -z "${CI:-}" ] || exit 1
+fi
+lacking=$(lacking_proxies)
+if [ -n "$lacking" ] && ! install_proxies "$lacking"; then
+    echo "Not found: $(lacking_proxies). Nothing is proved behind it. Install it (Debian: apt-get install nginx caddy)." >&2
     [ -z "${CI:-}" ] || exit 1
 fi
 
