@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from . import access, create_app, logs, media_store, outside, platform_commands, roles, start, ticker
+from . import access, create_app, doctor_command, logs, media_store, outside, platform_commands, roles, start, ticker
 from . import config as settings
 from .config import Config
 
@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "setup": lambda: _setup(config, given),
         "people": lambda: _reset_link(config, given.email),
         "platforms": lambda: platform_commands.run(config, given),
+        "doctor": lambda: doctor_command.run(config, given),
     }
     return commands[given.command]()
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     reset = people.add_parser("reset-link", help="print a link with which somebody can set a new password")
     reset.add_argument("--email", required=True)
     platform_commands.add_to(commands)
+    doctor_command.add_to(commands)
     return parser
 
 
