@@ -141,17 +141,16 @@ def _events(workspace: Workspace, starts: datetime, ends: datetime | None, wante
 
 
 def render(name: str, events: Sequence[Event], public_url: str, workspace_id: str) -> str:
-    """A calendar as RFC 5545 wants it: CRLF, folded at 75 octets, escaped, all times in UTC.
+    """A calendar of posts. The same posts give the same text, whenever it is asked for."""
+    return calendar(name, [line for one in events for line in _event(one, public_url, workspace_id)])
 
-    The same posts give the same text, whenever it is asked for.
-    """
-    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Social Console//Calendar//EN", "CALSCALE:GREGORIAN",
-             "METHOD:PUBLISH", f"X-WR-CALNAME:{_text(name)}", "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
-             "X-PUBLISHED-TTL:PT1H"]
-    for one in events:
-        lines += _event(one, public_url, workspace_id)
-    lines.append("END:VCALENDAR")
-    return "".join(f"{part}\r\n" for line in lines for part in _folded(line))
+
+def calendar(name: str, lines: Sequence[str]) -> str:
+    """A calendar as RFC 5545 wants it, around the lines of its events: CRLF, folded at 75 octets."""
+    whole = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Social Console//Calendar//EN", "CALSCALE:GREGORIAN",
+             "METHOD:PUBLISH", f"X-WR-CALNAME:{value(name)}", "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
+             "X-PUBLISHED-TTL:PT1H", *lines, "END:VCALENDAR"]
+    return "".join(f"{part}\r\n" for line in whole for part in _folded(line))
 
 
 def _event(one: Event, public_url: str, workspace_id: str) -> list[str]:
@@ -162,10 +161,10 @@ def _event(one: Event, public_url: str, workspace_id: str) -> list[str]:
     names = ", ".join(provider_of(slug).name for slug in entry.platforms)
     summary = " ".join(one.text.split())[:SUMMARY] or "Post without text"
     about = "\n".join((one.text[:1000], "", what, address))
-    return ["BEGIN:VEVENT", f"UID:{entry.id}@{host}", f"DTSTAMP:{_utc(one.changed_at)}", f"DTSTART:{_utc(entry.at)}",
+    return ["BEGIN:VEVENT", f"UID:{entry.id}@{host}", f"DTSTAMP:{utc(one.changed_at)}", f"DTSTART:{utc(entry.at)}",
             f"DURATION:{LENGTH}", f"SEQUENCE:{max(0, entry.version - 1)}", f"STATUS:{_status(entry)}",
-            f"SUMMARY:{_text(f'{summary} ({names})' if names else summary)}",
-            f"DESCRIPTION:{_text(about)}", f"URL:{address}", "TRANSP:TRANSPARENT", "END:VEVENT"]
+            f"SUMMARY:{value(f'{summary} ({names})' if names else summary)}",
+            f"DESCRIPTION:{value(about)}", f"URL:{address}", "TRANSP:TRANSPARENT", "END:VEVENT"]
 
 
 def _status(entry: Entry) -> str:
@@ -181,11 +180,12 @@ def _stands(entry: Entry) -> str:
     return ", ".join(f"{number} {state}" for state, number in entry.states.items())
 
 
-def _utc(instant: datetime) -> str:
+def utc(instant: datetime) -> str:
+    """An instant as a value."""
     return f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def _text(text: str) -> str:
+def value(text: str) -> str:
     """A text as a value: RFC 5545, section 3.3.11. Signs that no line of a calendar may hold are left out."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = "".join(sign for sign in text if sign in "\n\t" or (ord(sign) >= 32 and ord(sign) != 127))

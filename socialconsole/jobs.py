@@ -18,10 +18,14 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import (
+    address_check,
     connections,
     credentials,
+    digests,
     heartbeat,
+    incidents,
     logs,
+    outbox,
     outside,
     profile_sync,
     publishing,
@@ -106,6 +110,12 @@ def prepare(ids: list[str]) -> None:
         _serve(uploads.finish if one.startswith("upl_") else thumbnails.make, one)
 
 
+def address(ids: list[str]) -> None:
+    """Look whether the console gets what its public address is asked, if that is due."""
+    for one in ids:
+        _serve(address_check.recheck, one)
+
+
 def check(ids: list[str]) -> None:
     """Ask the platforms whether the ids and secrets of these apps are still right."""
     for one in ids:
@@ -115,6 +125,21 @@ def check(ids: list[str]) -> None:
 def clean(what: list[str]) -> None:
     """Clear away what the rules of retention do not keep, and files that no post needs."""
     _serve(lambda _: retention.clean(outside.now()), "retention")
+
+
+def watch(what: list[str]) -> None:
+    """Look for what needs a person, and write the mails about that and the digests whose hour has come."""
+    _serve(lambda _: incidents.sweep(outside.now(), incidents.of_console(outside.now())), "incidents")
+    _serve(lambda _: digests.write_due(outside.now()), "digests")
+
+
+def mail(ids: list[str]) -> None:
+    """Hand these mails to the mail server for the time of a pump; what is left is rung for again."""
+    until = time.monotonic() + LONGEST_PUMP
+    for one in ids:
+        if _stop.is_set() or time.monotonic() >= until:
+            return
+        _serve(outbox.send, one)
 
 
 # ---------------------------------------------------------------- the pump

@@ -19,7 +19,20 @@ import redis
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from . import clock, credentials, heartbeat, jobs, outside, processes, series, store, thumbnails, uploads
+from . import (
+    address_check,
+    clock,
+    credentials,
+    heartbeat,
+    jobs,
+    outbox,
+    outside,
+    processes,
+    series,
+    store,
+    thumbnails,
+    uploads,
+)
 from .config import Config
 from .extensions import db
 from .workers import EACH_TICKER, TICKER_KEY, TICKER_SEEN_SECONDS, enqueue, is_awake
@@ -31,6 +44,8 @@ SETTLE_EVERY = 5.0  # seconds
 PREPARE_EVERY = 1.0  # seconds
 CHECK_EVERY = 60.0  # seconds between two looks for apps whose credentials are to be checked
 RUNG_FOR = 60.0  # seconds until a file that was rung for and is not prepared yet is rung for again
+WATCH_EVERY = 60.0  # seconds between two looks for what needs a person
+MAIL_EVERY = 5.0  # seconds between two looks for mails that are due
 CLEAN_EVERY = 3600.0  # seconds
 COMPLAIN_EVERY = 60.0  # seconds between two log lines about the same trouble
 PATIENCE = 3.0  # seconds without a store; an embedded one that was killed is back long before
@@ -44,6 +59,7 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
     complain, stand_in = Complaints(), StandIn(app)
     due, settle_due, clean_due = time.monotonic(), 0.0, time.monotonic() + SETTLE_EVERY
     prepare_due, files, check_due = 0.0, Files(ring), time.monotonic() + CHECK_EVERY
+    mail_due, watch_due = time.monotonic() + MAIL_EVERY, time.monotonic() + SETTLE_EVERY
     while not stop.is_set():
         began = time.monotonic()
         stand_in.know(complain.about("the store", lambda: _sign(client)))
@@ -58,6 +74,13 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
         if began >= check_due:
             check_due = began + CHECK_EVERY
             complain.about("credentials", lambda: _within(app, lambda now: credentials.ring_due(now, ring)))
+            complain.about("the address", lambda: _within(app, lambda now: address_check.ring_due(now, ring)))
+        if began >= watch_due:
+            watch_due = began + WATCH_EVERY
+            complain.about("watching", lambda: None if awake("watch") else ring("watch", ["all"]))
+        if began >= mail_due:
+            mail_due = began + MAIL_EVERY
+            complain.about("mails", lambda: _within(app, lambda now: outbox.ring_due(now, ring, awake)))
         if began >= clean_due:
             clean_due = began + CLEAN_EVERY
             complain.about("cleaning", lambda: ring("clean", ["media"]))

@@ -28,7 +28,8 @@ TICKER_KEY = "socialconsole:ticker"  # when any ticker was last at work
 EACH_TICKER = "socialconsole:ticker:"  # and, for half a minute, who each one is
 TICKER_SEEN_SECONDS = 30
 QUEUES = {"deliver": "publish", "upload": "uploads",
-          **dict.fromkeys(("refresh", "sync", "tidy", "clean", "prepare", "check"), "refresh")}
+          **dict.fromkeys(("refresh", "sync", "tidy", "clean", "prepare", "check", "watch", "mail", "address"),
+                          "refresh")}
 JOBS = {kind: f"socialconsole.jobs.{kind}" for kind in QUEUES}
 # Far above what a job's calls can take: no alarm may fall between an answer and its commit.
 JOB_SECONDS = 600
