@@ -2,7 +2,20 @@
 
 from flask import Flask
 
-from . import access, assets, clock, database, logs, media_store, outside, platform_apps, store, web
+from . import (
+    access,
+    assets,
+    clock,
+    database,
+    incidents,
+    logs,
+    media_store,
+    outside,
+    platform_apps,
+    store,
+    troubles,
+    web,
+)
 from . import config as settings
 from .config import Config
 from .extensions import csrf, db, htmx
@@ -44,6 +57,7 @@ def create_app(config: Config | None = None) -> Flask:
         clock.watch(db.engine)
     database.prepare_session()
     outside.before_call(database.refuse_open_transaction)
+    incidents.OF_CONSOLE[:] = [troubles.found]
     VERSION_ENDED[:] = [platform_apps.version_ended]
     assets.init_app(app)
     web.register(app)

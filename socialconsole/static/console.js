@@ -101,5 +101,14 @@
     dlg.addEventListener('submit', () => { typed = false; });
     dlg.addEventListener('cancel', (e) => { if (typed && !confirm('Leave without saving what you typed?')) e.preventDefault(); });
     dlg.addEventListener('close', () => { location.href = dlg.dataset.back; });
+    addEventListener('pagehide', () => { try { sessionStorage.dialog = location.pathname; } catch { /* not kept */ } });
+  } else {
+    // Back from a dialog, the focus is at what opened it.
+    let from = '';
+    try { from = sessionStorage.dialog; delete sessionStorage.dialog; } catch { /* not kept */ }
+    const leads = (e) => new URL(e.getAttribute('href') || e.getAttribute('action') || '', location).pathname === from;
+    const opener = from && from !== location.pathname && [...$$('main a[href], main form[action]')].find(leads);
+    const place = opener && ($('[type=submit]', opener) || opener);
+    if (place && document.activeElement === document.body) place.focus();
   }
 })();

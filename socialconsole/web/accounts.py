@@ -1,7 +1,7 @@
 """Social Profile: the cards of a workspace, the details of one profile, and pausing or disconnecting it."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,17 @@ from flask import Blueprint, abort, g, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import func, select
 
-from .. import accounts, connections, diagnosis, disconnections, explanations, outside, workspaces
+from .. import (
+    accounts,
+    connections,
+    diagnosis,
+    disconnections,
+    explanations,
+    lights,
+    outside,
+    platform_apps,
+    workspaces,
+)
 from ..access import requires
 from ..extensions import db
 from ..models import (
@@ -28,6 +38,7 @@ from . import words
 from .fixes import explained
 from .frame import outlines
 from .page import done, show
+from .receipts import last_of
 
 bp = Blueprint("accounts", __name__, url_prefix="/w/<workspace_id>/profiles")
 
@@ -47,6 +58,12 @@ class Card:
     waiting: int = 0
     renews_at: datetime | None = None
     told: explanations.Explanation | None = None  # why it stopped working
+    off: list[lights.Light] = field(default_factory=list)  # what its person could turn on
+
+    @property
+    def ask(self) -> list[str]:
+        """The permissions that would turn on what is off, where the person can give them."""
+        return list(dict.fromkeys(scope for light in self.off for scope in light.ask))
 
 
 @dataclass(frozen=True)
@@ -131,12 +148,13 @@ def _card(account: Account, now: datetime, waiting: int) -> Card:
     if status.word == "active":
         why = "" if renews_at or status.until else words.NEVER_ENDS
         if account.grant is not None and not account.grant.app.is_on:
-            why = words.SWITCHED_OFF.format(platform=provider_of(account.platform).name)
+            why = f"{platform_apps.why_off(account.grant.app, g.workspace.time_zone)} {words.SWITCHED_OFF}"
             renews_at, status = None, replace(status, until=None)
     elif waiting and status.word in ("token_expired", "limited", "paused"):
         why += f" {words.posts_wait(waiting)}"
     told = explanations.of_account(account) if status.word == "token_expired" else None
-    return Card(account, status, accounts.abilities(account), why, waiting, renews_at, told)
+    return Card(account, status, accounts.abilities(account), why, waiting, renews_at, told,
+                lights.summary(account))
 
 
 def _waiting(ids: list[str]) -> dict[str, int]:
@@ -182,7 +200,20 @@ def _details(found: Account, **more: Any) -> dict[str, Any]:
         "next_renewal": accounts.next_renewal(found), "history": accounts.history(found),
         "recent": accounts.recent(found), "reconnectable": connections.reconnectable(found), "words": words,
         "meta": json.dumps(found.meta, indent=2, ensure_ascii=False), "loss": loss, "asking": False, "problem": "",
-        "connected": found.state != DISCONNECTED, **more}
+        "connected": found.state != DISCONNECTED, **_permissions(found), **more}
+
+
+def _permissions(found: Account) -> dict[str, Any]:
+    """What the profile may do and why not, what was agreed to, and what became of it at the platform."""
+    shown = lights.grouped(lights.lights(found))
+    return {
+        "lights": shown, "happens": {one.slug: lights.what_happens(found, one) for one in shown if one.ask},
+        "since": {one.name: lights.since(found.grant, one.name) for one in accounts.scopes(found)}
+        if found.grant is not None else {},
+        "off": platform_apps.why_off(found.grant.app, g.workspace.time_zone)
+        if found.grant is not None and found.state != DISCONNECTED and not found.grant.app.is_on else "",
+        "receipt_id": last_of(found.id, found.platform),
+        "revocation": disconnections.revocation(found) if found.state == DISCONNECTED else None}
 
 
 @bp.get("/<account_id>/why")
@@ -244,7 +275,18 @@ def disconnect(workspace_id: str, account_id: str) -> ResponseReturnValue:
     if found.state == DISCONNECTED:
         return _moved_on(found, words.IS_DISCONNECTED)
     said = disconnections.disconnect(found, g.user, cancel_posts=request.form.get("cancel_posts") == "yes")
-    return _done(found, f"{found.display_name} is disconnected and our tokens are erased. {said}")
+    return _done(found, f"{found.display_name} is disconnected and our tokens are erased. {said.sentence}")
+
+
+@bp.post("/<account_id>/removed-there")
+@requires("manage")
+def removed_there(workspace_id: str, account_id: str) -> ResponseReturnValue:
+    """Note that a person removed the permission at the platform; saying it twice is the same as once."""
+    found = accounts.account(g.workspace, account_id)
+    if found.state != DISCONNECTED:
+        return _moved_on(found, words.NOT_DISCONNECTED)
+    disconnections.removed_there(found, g.user)
+    return _done(found, f"Noted: the permission is removed at {provider_of(found.platform).name}.")
 
 
 def _done(found: Account, said: str) -> ResponseReturnValue:

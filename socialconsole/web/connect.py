@@ -5,26 +5,41 @@ The callback never renders: it answers with an address that carries no code and 
 the history of the browser.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import Blueprint, Response, abort, current_app, flash, g, make_response, redirect, request, url_for
+from flask import Blueprint, Response, abort, current_app, flash, g, make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import access, accounts, connections, explanations, outside, workspaces
+from .. import access, accounts, connect_links, connections, explanations, outside, recordings, workspaces
 from ..access import requires
 from ..extensions import db
-from ..models import DISCONNECTED, EXPIRED, FAILED, FINISHED, GRANTED, STARTED, Account, ConnectionAttempt, PlatformApp
+from ..models import (
+    DECLINED,
+    DISCONNECTED,
+    EXPIRED,
+    FAILED,
+    FINISHED,
+    GRANTED,
+    STARTED,
+    Account,
+    ConnectionAttempt,
+    PlatformApp,
+)
 from ..providers import provider as provider_of
 from . import words
 from .page import moved, show
+from .timeline_words import Told, tell
 
 bp = Blueprint("connect", __name__)
 
 COOKIE = "console_connect"
 COOKIE_SECONDS = 3600
+MOST_SCOPES = 20
 SEARCH_FROM = 9  # a search field only helps a longer list
 HINT_AFTER_SECONDS = 120
+CAME_BACK = "came_back"  # in the session: the names of the profiles that were not the one a link is for
+MOST_NAMED = 5
 
 
 # ---------------------------------------------------------------- out
@@ -47,38 +62,52 @@ def reconnect(workspace_id: str, account_id: str) -> ResponseReturnValue:
     return _leave(lambda: connections.offered_again(account), account)
 
 
-def _leave(choose: Callable[[], PlatformApp], account: Account | None) -> ResponseReturnValue:
-    browser = _browser() or outside.secret()
+@bp.post("/w/<workspace_id>/profiles/<account_id>/grant")
+@requires("reconnect")
+def grant(workspace_id: str, account_id: str) -> ResponseReturnValue:
+    """Send the person to the platform for just the permissions named, which the profile lacks."""
+    account = accounts.account(g.workspace, account_id)
+    wanted = [name for name in request.form.getlist("scopes") if name][:MOST_SCOPES]
+    if not wanted:
+        abort(422, "Name the permission that is missing.")
+    return _leave(lambda: connections.offered_again(account), account, wanted)
+
+
+def _leave(choose: Callable[[], PlatformApp], account: Account | None,
+           scopes: Sequence[str] = ()) -> ResponseReturnValue:
+    here = browser() or outside.secret()
     try:
-        there = connections.begin(choose(), g.workspace, g.user, g.login, browser, account=account)
+        there = connections.begin(choose(), g.workspace, g.user, g.login, here, account=account, scopes=scopes)
     except connections.UnknownApp:
         abort(404)
     except connections.NotOffered as problem:
         abort(409, str(problem))
     answer = make_response(redirect(there, 303))
     answer.headers["Referrer-Policy"] = "no-referrer"
-    _remember(answer, browser)
+    remember(answer, here)
     return answer
 
 
-def _is_https() -> bool:
+def is_https() -> bool:
+    """Whether the console is reached by https, so that its cookies can be bound to its host."""
     return bool(current_app.extensions["config"].https)
 
 
 def _cookie_name() -> str:
-    return f"__Host-{COOKIE}" if _is_https() else COOKIE
+    return f"__Host-{COOKIE}" if is_https() else COOKIE
 
 
-def _browser() -> str | None:
+def browser() -> str | None:
     """What ties an attempt to this browser; kept while several connections run side by side in two tabs."""
     value = request.cookies.get(_cookie_name(), "")
     return value if 40 <= len(value) <= 100 else None
 
 
-def _remember(answer: Response, browser: str) -> None:
+def remember(answer: Response, value: str) -> None:
+    """Tie what begins now to this browser."""
     # Lax, not Strict: the platform sends the person back from another site, and the cookie must come along.
-    answer.set_cookie(_cookie_name(), browser, max_age=COOKIE_SECONDS, httponly=True, samesite="Lax",
-                      secure=_is_https(), path=access.cookie_path())
+    answer.set_cookie(_cookie_name(), value, max_age=COOKIE_SECONDS, httponly=True, samesite="Lax",
+                      secure=is_https(), path=access.cookie_path())
 
 
 # ---------------------------------------------------------------- back
@@ -89,15 +118,28 @@ def _remember(answer: Response, browser: str) -> None:
 @requires("public")
 def callback(segment: str) -> ResponseReturnValue:
     """Where the platform sends the person back; leads on to our own page."""
+    by_link = connections.is_of_link(segment, request.args)
+    if by_link:
+        g.user = g.login = None  # whoever is signed in in this browser has no part in it
     try:
-        attempt = connections.finish(segment, request.args, g.login, _browser())
+        attempt = connections.finish(segment, request.args, g.login, browser())
     except connections.UnknownAttempt:
         return _not_ours(words.UNKNOWN_ATTEMPT, 400)
     except connections.WrongBrowser:
-        return _not_ours(words.WRONG_BROWSER, 403)
+        return _not_ours(words.WRONG_BROWSER_OF_LINK if by_link else words.WRONG_BROWSER, 403)
+    if by_link:
+        return _leave_no_trace(make_response(redirect(_after_link(attempt), 303)))
     answer = make_response(redirect(
         url_for(".attempt", workspace_id=attempt.workspace_id, attempt_id=attempt.id), 303))
     return _leave_no_trace(answer)
+
+
+def _after_link(found: ConnectionAttempt) -> str:
+    """Our page for whoever came by a link. What came back in place of the right profile only this browser knows."""
+    names = connect_links.refuse_other(found)
+    if names is not None:
+        session[CAME_BACK] = {"attempt": found.id, "names": names[:MOST_NAMED]}
+    return url_for("connect_links.walk", attempt_id=found.id)
 
 
 def _not_ours(outcome: words.Outcome, status: int) -> ResponseReturnValue:
@@ -155,6 +197,9 @@ def cancel(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
         return _page(found, 409, "This was confirmed already. Disconnect the profile to end it.")
     if found.state in (STARTED, GRANTED):
         connections.refuse(found, g.user)
+    if found.scopes_wanted and found.account_id:
+        return moved(url_for("accounts.account", workspace_id=workspace_id, account_id=found.account_id),
+                     "Nothing was changed. The profile works as before.")
     flash("Nothing was connected. The permission was dropped.")
     return redirect(url_for("accounts.index", workspace_id=workspace_id), 303)
 
@@ -177,16 +222,32 @@ def _page(found: ConnectionAttempt, status: int = 200, problem: str = "") -> Res
     made = [account for account in (db.session.get(Account, one) for one in found.result_ids) if account]
     waited = (outside.now() - found.created_at).total_seconds()
     told = explanations.of_attempt(found) if state == FAILED else None
+    lacks = {account.id: lacking for account in made if (lacking := accounts.missing_to_publish(account))}
     asks = (state == STARTED and waited > HINT_AFTER_SECONDS) or (state == EXPIRED and found.spent_at is None)
     return show("connect_result.html", "status", status, attempt=found, state=state, provider=provider, told=told,
                 silent=explanations.silent(found.platform) if asks else [],
-                outcome=words.OUTCOMES[state], made=made, problem=problem, words=words,
+                outcome=_outcome(found, state, bool(lacks)), made=made, lacks=lacks, problem=problem, words=words,
                 hints=words.HINTS if state == STARTED and waited > HINT_AFTER_SECONDS else (),
-                again=_again(found))
+                again=_again(found), flown=_flown(found, state))
+
+
+def _flown(found: ConnectionAttempt, state: str) -> Told | None:
+    """What happened step by step, once the walk is over."""
+    row = recordings.of_attempt(found) if state != STARTED else None
+    return tell(row) if row is not None else None
+
+
+def _outcome(found: ConnectionAttempt, state: str, is_limited: bool) -> words.Outcome:
+    """In words: a permission that was not granted leaves a connected profile as it was, and a new one limited."""
+    if state == FINISHED and is_limited:
+        return words.CANNOT_PUBLISH
+    return words.NOT_GRANTED if state == DECLINED and found.scopes_wanted else words.OUTCOMES[state]
 
 
 def _again(found: ConnectionAttempt) -> str:
     """Where "Start again" posts to."""
+    if found.scopes_wanted and found.account_id:
+        return url_for(".grant", workspace_id=found.workspace_id, account_id=found.account_id)
     if found.account_id:
         return url_for(".reconnect", workspace_id=found.workspace_id, account_id=found.account_id)
     return url_for(".begin", workspace_id=found.workspace_id, segment=found.app.segment)
@@ -199,6 +260,7 @@ def _choice(found: ConnectionAttempt, problem: str) -> dict[str, Any]:
         "attempt": found, "provider": provider_of(found.platform), "choices": choices,
         "ticked": ticked or {choice.profile.platform_user_id for choice in choices if choice.ticked},
         "person": connections.person_name(found), "missing": connections.missing(found),
+        "lost": connections.lost(found),
         "other": connections.reconnects_another(found), "problem": problem, "again": _again(found),
         "searchable": len(choices) >= SEARCH_FROM, "may_add": access.may("connect"),
         "room": workspaces.room(g.workspace)}

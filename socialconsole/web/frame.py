@@ -55,11 +55,12 @@ def _platforms_count(_: Workspace | None) -> int:
 
 
 WORKSPACE_PLACES = (
-    Place("accounts.index", "Social Profile", "profiles", "see", "Profile", ("accounts", "connect"), _profiles_count,
-          keys="g s"),
+    Place("accounts.index", "Social Profile", "profiles", "see", "Profile",
+          ("accounts", "connect", "connect_links", "timelines", "expiry"),
+          _profiles_count, keys="g s"),
     Place("compose.compose", "Compose", "compose", "compose", "", ("compose",), keys="c"),
-    Place("posts.index", "Posts", "posts", "see", "", ("posts", "series", "drafts", "bulk"), _posts_count,
-          keys="g p"),
+    Place("posts.index", "Posts", "posts", "see", "", ("posts", "series", "drafts", "bulk", "timelines.of_delivery"),
+          _posts_count, keys="g p"),
     Place("calendar.index", "Calendar", "calendar", "see", "", ("calendar", "queue", "feeds"), keys="g c"),
     Place("drafts.waiting", "Approval", "check", "approve", "", ("drafts.review",), _waiting_count,
           is_for_approval=True),
@@ -72,7 +73,8 @@ ADMIN_PLACES = (
     Place("platform_apps.index", "Social Platform", "platform", "admin", "Platform", ("platform_apps",),
           _platforms_count),
     Place("workspaces.index", "Workspaces", "workspaces", "admin", "", ("workspaces",)),
-    Place("health.page", "Health", "health", "admin"),
+    Place("health.page", "Health", "health", "admin", "", ("board", "timelines", "alerts.admin", "expiry.admin")),
+    Place("address.page", "Address", "open", "admin", "", ("address",)),
     Place("activity.installation", "Activity", "activity", "admin"),
 )
 ADMIN_HOME = "platform_apps.index"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, Response, abort, current_app, redirect, request
+from flask import Flask, Response, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,12 +22,42 @@ FOR_MACHINES = ("/healthz", "/readyz", "/metrics")
 USUAL_PORTS = {"http": 80, "https": 443}
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 SMALLEST_TO_PACK = 1024
+ARRIVED = "socialconsole.arrived"  # in the WSGI environment
+KEPT = ("REQUEST_METHOD", "PATH_INFO", "REMOTE_ADDR", "wsgi.url_scheme", "HTTP_HOST", "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST")
 CALLBACK = "connect.callback"
 # Platforms call these by themselves and sign what they send; no cookie counts there.
 FROM_ANYWHERE = ("callbacks.deauthorize", "callbacks.deletion", "callbacks.webhook")
 
 
 # ---------------------------------------------------------------- the way in
+
+
+class Arrival:
+    """Keeps how a request came from the network, before any proxy is believed; the address check tells it."""
+
+    def __init__(self, app: "WSGIApplication") -> None:
+        self.app = app
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        environ[ARRIVED] = {name: environ.get(name, "") for name in KEPT}
+        return self.app(environ, start_response)
+
+
+class Proxies:
+    """Believes as many proxies as the settings name.
+
+    Each of them adds to X-Forwarded-For. Scheme and host are often only passed on, so that one word stands for all of
+    them: a shorter list counts from its first.
+    """
+
+    def __init__(self, app: "WSGIApplication", count: int) -> None:
+        self.app, self.count = app, count
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        proto, host = (min(self.count, environ.get(f"HTTP_X_FORWARDED_{name}", "").count(",") + 1)
+                       for name in ("PROTO", "HOST"))
+        return ProxyFix(self.app, x_for=self.count, x_proto=proto, x_host=host)(environ, start_response)
 
 
 class PathPrefix:
@@ -51,9 +81,8 @@ def behind_proxy(app: Flask) -> None:
     if config.path_prefix:
         wrapped = PathPrefix(wrapped, config.path_prefix)
     if config.trusted_proxies:
-        count = config.trusted_proxies
-        wrapped = ProxyFix(wrapped, x_for=count, x_proto=count, x_host=count)
-    app.wsgi_app = wrapped  # type: ignore[method-assign]
+        wrapped = Proxies(wrapped, config.trusted_proxies)
+    app.wsgi_app = Arrival(wrapped)  # type: ignore[method-assign]
 
 
 def check_host() -> ResponseReturnValue | None:
@@ -68,7 +97,7 @@ def check_host() -> ResponseReturnValue | None:
         query = request.query_string.decode("latin-1")
         return redirect(f"{config.public_url}{quote(request.path)}" + (f"?{query}" if query else ""), 303)
     abort(400, f"This console answers at {config.public_url} only, and the request named another host. "
-               "Open that address instead.")
+               "Open that address instead. If you did, the proxy before the console has to pass the host on.")
 
 
 def _place(address: str) -> tuple[str, int | None] | None:
@@ -129,8 +158,9 @@ def content_policy(has_forms: bool) -> str:
             origins = []  # the page about the broken database must still come out
     # Chromium stops a form whose redirect leaves this list. https://www.w3.org/TR/CSP3/#directive-form-action
     forms = " ".join(["'self'", *origins])
+    calls = " ".join(["'self'", *g.get("may_call", ())])
     return ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
-            f"connect-src 'self'; font-src 'self'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'")
+            f"connect-src {calls}; font-src 'self'; form-action {forms}; frame-ancestors 'none'; base-uri 'none'")
 
 
 def _pack(answer: Response) -> None:

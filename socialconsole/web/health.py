@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -13,17 +14,17 @@ from rq import Worker
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import explanations, metrics, platform_apps, retention, tallies
+from .. import board, checklist, explanations, metrics, platform_apps, retention, tallies, weather
 from ..access import requires
 from ..config import Config
 from ..extensions import db
 from ..metrics import Figures, Rows
-from ..models import ACTIVE, FAILED, HELD, MISSED, PAUSED, PUBLISHED, SENT, TOKEN_EXPIRED, UNCONFIRMED
+from ..models import FAILED, HELD, MISSED, PUBLISHED, SENT, TOKEN_EXPIRED, UNCONFIRMED, Account
 from ..outside import now as present
 from ..times import ago, span
 from ..workers import TICKER_KEY
 from .charts import Chart, Kind, chart
-from .page import show
+from .page import show, wants_block
 
 bp = Blueprint("health", __name__)
 
@@ -37,10 +38,17 @@ BARS = 288  # of five minutes: a day
 CALLS = {"rate_limited": "asked to wait", "no_answer": "no clear answer", "try_later": "out of order",
          "reconnect": "connection ended", "permission": "permission missing", "already_published": "there already",
          "content": "post refused", "app": "app refused"}
+FIRST_REPAIR = (HELD, TOKEN_EXPIRED)  # what nobody else can end while the app itself does not work
 NO_DATABASE = ("It does not answer. Nothing is lost: the console goes on as soon as it is back. Look whether it runs "
                "and whether its disk is full.")
 NO_STORE = "It does not answer, so nobody is woken. Posts wait and go out when it is back. Look whether it runs."
 FULL = " Make room soon: a full disk stops everything."
+
+
+@bp.app_template_global("weather_about")
+def weather_about(account: Account) -> str:
+    """What the weather at its platform means to a profile, for its tenant; empty where it means nothing."""
+    return weather.about(account, present())
 
 
 @bp.get("/healthz")
@@ -111,13 +119,25 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One number of the board with its next action."""
+
+    word: str
+    title: str
+    number: int
+    tone: str
+    action: str
+    link: str
+
+
+@dataclass(frozen=True)
 class PlatformLine:
     """How one platform does, and what to do about it."""
 
     slug: str
     name: str
-    works: int
-    broken: int
+    weather: weather.Weather
+    cells: list[Cell]
     breaker: metrics.Breaker | None
     errors: int
     error_words: str  # the most frequent kinds
@@ -138,7 +158,20 @@ def page() -> ResponseReturnValue:
     drawn = _charts(now) if found.rows is not None else []
     return show("health.html", "glance", found=found, cards=_cards(found, now), platforms=_platforms(found, now),
                 charts=drawn, every=EVERY, rules=_rules(), seen=_seen(found), now=now,
-                is_fresh=all(each.is_empty for each in drawn) and not (found.rows and found.rows.deliveries))
+                is_fresh=all(each.is_empty for each in drawn) and not (found.rows and found.rows.deliveries),
+                **_installation(now, found))
+
+
+def _installation(now: datetime, found: Figures) -> dict[str, Any]:
+    """The checklist, which is no part of what polls: a tick must not vanish under a hand."""
+    if wants_block():
+        return {}
+    items = checklist.items(now)
+    steps = checklist.first_steps(now) if found.rows is not None else []
+    return {"items": items, "to_do": [item for item in items if item.state == checklist.TODO],
+            "unsure": [item for item in items if item.state == checklist.UNKNOWN],
+            "in_order": [item for item in items if item.state == checklist.OK], "steps": steps,
+            "mark": checklist.fingerprint(current_app.extensions["config"])}
 
 
 # ---------------------------------------------------------------- cards
@@ -244,26 +277,45 @@ def _platforms(found: Figures, now: datetime) -> list[PlatformLine]:
     """Platforms that are in use, in the order people know them."""
     if found.rows is None:
         return []
-    lines = [_line(row, found.rows, now) for row in platform_apps.overview(now)]
+    numbers, sky = {line.platform: line for line in board.board(now)}, weather.everywhere(now)
+    lines = [_line(row, found.rows, numbers.get(row.provider.slug), sky[row.provider.slug], now)
+             for row in platform_apps.overview(now)]
     return [line for line in lines if line is not None]
 
 
-def _line(row: platform_apps.Row, rows: Rows, now: datetime) -> PlatformLine | None:
+def _line(row: platform_apps.Row, rows: Rows, counted: board.Line | None, sky: weather.Weather,
+          now: datetime) -> PlatformLine | None:
     slug = row.provider.slug
-    works = sum(rows.accounts.get((slug, state), 0) for state in (ACTIVE, PAUSED))
-    broken = rows.accounts.get((slug, TOKEN_EXPIRED), 0)
     calls = tallies.by_label(rows.day, tallies.CALL, slug)
     calls.pop("ok", None)
     renewals = tallies.by_label(rows.day, tallies.REFRESH, slug)
-    if row.app is None and not (works or broken or calls or renewals):
+    if counted is None and not (calls or renewals):
         return None
+    counted = counted or board.Line(slug, {})
     renewed = renewals.pop("ok", 0)
     breaker = next((one for one in rows.breakers if one.platform == slug), None)
     often = sorted(calls, key=lambda kind: (-calls[kind], kind))[:3]
     errors = ", ".join(f"{CALLS.get(kind, kind)} ({calls[kind]:,})" for kind in often)
-    tone, step, link = _next_step(row, breaker, broken, now)
-    return PlatformLine(slug, row.provider.name, works, broken, breaker, sum(calls.values()), errors, renewed,
-                        sum(renewals.values()), tone, step, link, _told(row))
+    tone, step, link = _next_step(row, breaker, counted, now)
+    return PlatformLine(slug, row.provider.name, sky, _cells(counted, row), breaker, sum(calls.values()), errors,
+                        renewed, sum(renewals.values()), tone, step, link, _told(row))
+
+
+def _cells(counted: board.Line, row: platform_apps.Row) -> list[Cell]:
+    """The numbers of a platform, each with the one thing to do about it: what an admin can end comes first."""
+    repair = board.repair(row)
+    found = []
+    for column in board.COLUMNS.values():
+        number = counted.number(column.word)
+        action, link = "", ""
+        if number and column.action:
+            view = "board.profiles" if column in board.PROFILES else "board.posts"
+            action, link = column.action, url_for(view, platform=counted.platform, state=column.word)
+            if repair is not None and column.word in FIRST_REPAIR:
+                action, link = repair.text, url_for("platform_apps.edit", segment=repair.segment)
+        tone = board.TONES[column.word] if number else "info"
+        found.append(Cell(column.word, column.title, number, tone, action, link))
+    return found
 
 
 def _told(row: platform_apps.Row) -> explanations.Explanation | None:
@@ -271,7 +323,7 @@ def _told(row: platform_apps.Row) -> explanations.Explanation | None:
     return next((told for one in row.apps if one.app is not None and (told := explanations.of_app(one.app))), None)
 
 
-def _next_step(row: platform_apps.Row, breaker: metrics.Breaker | None, broken: int,
+def _next_step(row: platform_apps.Row, breaker: metrics.Breaker | None, counted: board.Line,
                now: datetime) -> tuple[str, str, str]:
     """The tone of a platform, what to do in words, and where; the worst thing first."""
     troubled = next((one for one in row.apps if one.state == platform_apps.ATTENTION), None)
@@ -281,8 +333,11 @@ def _next_step(row: platform_apps.Row, breaker: metrics.Breaker | None, broken: 
             "platform_apps.edit", segment=breaker.segment)
     if troubled is not None:
         return "warn", troubled.why, url_for("platform_apps.edit", segment=troubled.segment)
-    if broken:
-        return "warn", "Their workspaces reconnect them under Social Profile.", ""
+    if (repair := board.repair(row)) is not None and any(counted.numbers.values()):
+        return "off", "It is turned off here. Its posts wait until it is on again.", url_for(
+            "platform_apps.edit", segment=repair.segment)
+    if counted.needs:
+        return "ok", "Nothing for you; the numbers above lead to whom to ask.", ""
     return "ok", "Nothing to do.", ""
 
 

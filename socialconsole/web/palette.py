@@ -47,6 +47,15 @@ DEEDS = (
     ("bulk.form", "Import posts from a CSV file", "down", "compose", "bulk spreadsheet upload"),
     ("members.index", "Invite somebody", "members", "people", "add person member"),
     ("feeds.page", "Subscribe to the calendar", "calendar", "see", "ical ics feed"),
+    ("expiry.page", "When connections end", "clock", "see", "expiry expire token renew"),
+    ("connect_links.index", "Connect by link", "open", "reconnect", "reconnect invite send link login"),
+)
+# The same for administrators: endpoint, label, icon, further words
+ADMIN_DEEDS = (
+    ("alerts.admin", "Alerts", "bell", "incidents notifications test mail outbox"),
+    ("timelines.everywhere", "Timelines", "activity", "recorder trace steps log connection renewal publishing"),
+    ("expiry.admin", "When connections end", "clock", "expiry expire token"),
+    ("address.deployment", "Deployment", "workspaces", "systemd nginx caddy tls backup restore proxy"),
 )
 # What the keys do, beside those of the places. Each is explained on the page of the shortcuts.
 KEYS = (
@@ -54,6 +63,7 @@ KEYS = (
     ("?", "This list"),
     ("/", "Search on this page, where it has a search"),
     ("Esc", "Close what lies over the page"),
+    ("g a", "Alerts"),
 )
 
 
@@ -86,6 +96,8 @@ def _jumps(members: list[Membership], here: Membership | None) -> Iterator[Jump]
         if member is not here:
             yield Jump(WORKSPACES, member.workspace.name, frame.home(member), "workspaces", words="switch to")
     yield Jump(YOURS, "Your account", url_for("people.me"), "key", words="password theme logins time zone sign out")
+    yield Jump(YOURS, "What is mailed to you", url_for("alerts.mine"), "bell",
+               words="alerts e-mail digest notifications")
     yield Jump(YOURS, "Help", url_for("help.index"), "help", words="manual documentation errors permissions")
     for provider in PROVIDERS.values():
         yield Jump(HELP, f"Help with {provider.name}", url_for("help.platform", slug=provider.slug), "help",
@@ -94,6 +106,8 @@ def _jumps(members: list[Membership], here: Membership | None) -> Iterator[Jump]
     if g.user.is_platform_admin:
         for place in frame.ADMIN_PLACES:
             yield Jump(ADMINISTRATION, place.label, url_for(place.endpoint), place.icon, words="admin")
+        for endpoint, label, icon, words in ADMIN_DEEDS:
+            yield Jump(ADMINISTRATION, label, url_for(endpoint), icon, words=f"admin {words}")
 
 
 def _of_workspace(here: Membership) -> Iterator[Jump]:
@@ -101,6 +115,7 @@ def _of_workspace(here: Membership) -> Iterator[Jump]:
     for place in frame.WORKSPACE_PLACES:
         if frame.is_open_to(place, here):
             yield Jump(PAGES, place.label, url_for(place.endpoint, **at), place.icon, place.keys)
+    yield Jump(PAGES, "Alerts", url_for("alerts.page", **at), "bell", "g a", "needs you incidents notifications")
     for endpoint, label, icon, permission, words in DEEDS:
         if here.role in access.PERMISSIONS[permission]:
             yield Jump(ACTIONS, label, url_for(endpoint, **at), icon, words=words)

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import configure, configure_form, configure_sandbox, credentials, outside, platform_apps
+from .. import configure, configure_form, configure_sandbox, credentials, holding, outside, paste, platform_apps
 from ..access import requires
 from ..configure import Invalid, NeedsConfirmation, NotPossible, Saved, Stale
 from ..configure_form import Form
@@ -13,7 +13,7 @@ from ..credentials import CannotTell, WrongCredentials
 from ..platform_apps import Row
 from ..providers import PROVIDERS
 from ..providers.base import Provider
-from .page import blocks, done, moved, show
+from .page import blocks, done, moved, show, wants_block
 
 bp = Blueprint("platform_apps", __name__, url_prefix="/admin/platforms")
 
@@ -31,7 +31,7 @@ def index() -> ResponseReturnValue:
 def _list(**more: Any) -> dict[str, Any]:
     config = current_app.extensions["config"]
     return {"rows": platform_apps.overview(outside.now()), "config": config, "problem": "", "form": None,
-            "unsure": "", **more}
+            "unsure": "", "count_of": configure.count_of, **more}
 
 
 @bp.post("/<segment>/on")
@@ -49,12 +49,31 @@ def turn_on(segment: str) -> ResponseReturnValue:
     return _switched(row.provider, f"{row.title} is on. Tenants can connect it now.")
 
 
+@bp.get("/<segment>/off")
+@requires("admin")
+def ask_off(segment: str) -> ResponseReturnValue:
+    """The question before a platform is turned off: what is held, what misses its window, a note to tenants."""
+    return _ask_off(_row(segment))
+
+
+def _ask_off(row: Row, status: int = 200, typed: str | None = None, error: str = "") -> ResponseReturnValue:
+    if row.app is None or not (row.is_on or row.app.off_at):
+        return moved(url_for(".index"))
+    holds = holding.what_off_holds(row.app, outside.now()) if row.is_on else None
+    note = row.app.off_note if typed is None else typed
+    return show("turn_off.html", None, status, **_list(row=row, holds=holds, note=note, error=error,
+                                                        longest=platform_apps.LONGEST_NOTE))
+
+
 @bp.post("/<segment>/off")
 @requires("admin")
 def turn_off(segment: str) -> ResponseReturnValue:
-    """Take the platform away from tenants; pressing twice is the same as once."""
-    row = _row(segment)
-    configure.turn_off(segment, outside.now())
+    """Take the platform away from tenants; pressing twice is the same as once, another note is told them."""
+    row, note = _row(segment), request.form.get("note")
+    try:
+        configure.turn_off(segment, outside.now(), by=g.user.shown, note=note)
+    except Invalid as refusal:
+        return _ask_off(row, 422, note, refusal.errors["note"])
     return _switched(row.provider, f"{row.title} is off. Its accounts stay, and their posts wait.")
 
 
@@ -107,7 +126,8 @@ def edit(segment: str) -> ResponseReturnValue:
 
 def _dialog(form: Form, status: int = 200, block: str | None = None) -> Response:
     history = platform_apps.history(form.app) if form.app else []
-    return show("configure.html", block, status, **_list(form=form, history=history))
+    names = [block, "standing"] if block == "form" else [block] if block else []
+    return blocks("configure.html", names, status, **_list(form=form, history=history))
 
 
 @bp.post("/<segment>")
@@ -116,6 +136,8 @@ def save(segment: str) -> ResponseReturnValue:
     """Save, and with the second button turn on as well; or open the field for a new secret."""
     row, values = _row(segment), _values()
     wanted = request.form.get("do", "save")
+    if wanted == "swap":
+        values["client_id"], values["client_secret"] = values.get("client_secret", ""), values.get("client_id", "")
     if wanted in ("replace", "show"):
         form = _typed(segment, values)
         form.replacing = form.replacing or wanted == "replace"
@@ -132,7 +154,14 @@ def save(segment: str) -> ResponseReturnValue:
         form.problem = f"Saved, but not turned on. {refusal}"
         form.is_unsure = isinstance(refusal, CannotTell)
         return _dialog(form, 422 if isinstance(refusal, WrongCredentials) else 409, "form")
-    return _saved(row.segment, saved, wanted == "on")
+    return _saved(row.segment, saved, wanted == "on", _odd_secret(row, segment, values))
+
+
+def _odd_secret(row: Row, segment: str, values: dict[str, Any]) -> str:
+    """What is odd about a secret that was saved: it has no field any more that could say so."""
+    found = configure_form.typed_form(segment, values, outside.now()).diagnosis.of("client_secret")
+    odd = [one.sentence for one in found if one.tone == paste.WARN]
+    return f" About the {row.provider.client_secret_label}: {' '.join(odd)}" if odd else ""
 
 
 def _not_saved(segment: str, values: dict[str, Any], refusal: Exception) -> ResponseReturnValue:
@@ -140,26 +169,35 @@ def _not_saved(segment: str, values: dict[str, Any], refusal: Exception) -> Resp
     form = _typed(segment, values)
     if isinstance(refusal, Invalid):
         form.errors = refusal.errors
-        return _dialog(form, 422, "form")
+        form.offers_swap = form.diagnosis.is_swapped and wants_block()
+        if form.diagnosis.is_swapped and not form.offers_swap:  # the ID was put right; a secret is never sent back
+            form.errors = {"client_secret": f"The two were swapped. The {form.provider.client_id_label} is in its "
+                                            f"place now. Paste the {form.provider.client_secret_label} again."}
+        # Only what has to be answered is swapped in, so that a typed secret stays in its field.
+        part = "question" if form.offers_swap else "consequences" if set(refusal.errors) == {configure.ACCEPT} else ""
+        return _retargeted(_dialog(form, 422, part), part) if part else _dialog(form, 422, "form")
     if isinstance(refusal, Stale):
         form.stale = refusal.stored
         return _dialog(form, 409, "form")
     form.confirm = str(refusal)
     # Only the question is swapped in, so that a typed secret stays in its field: it is never sent back.
-    answer = _dialog(form, 409, "question")
-    answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = "#question", "outerHTML"
+    return _retargeted(_dialog(form, 409, "question"), "question")
+
+
+def _retargeted(answer: Response, part: str) -> Response:
+    answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = f"#{part}", "outerHTML"
     return answer
 
 
-def _saved(segment: str, saved: Saved, turned_on: bool) -> ResponseReturnValue:
+def _saved(segment: str, saved: Saved, turned_on: bool, odd: str) -> ResponseReturnValue:
     said = f"Saved: {', '.join(saved.changed)}." if saved.changed else "Nothing was new, so nothing was changed."
     if saved.ended:
         said += f" Profiles that have to be reconnected: {saved.ended}."
     if turned_on:
         said = said if saved.changed or saved.ended else ""
         return moved(url_for(".index"), f"{said} {platform_apps.title(saved.app)} is on. Tenants can connect it "
-                     "now.".strip())
-    return moved(url_for(".edit", segment=segment), said)
+                     f"now.{odd}".strip())
+    return moved(url_for(".edit", segment=segment), f"{said}{odd}")
 
 
 @bp.post("/<segment>/check")
@@ -177,28 +215,50 @@ def check(segment: str) -> ResponseReturnValue:
         return _dialog(form, 409)
     said = "" if found.is_stored else "The credentials were changed while they were checked. Check again."
     form = configure_form.form(segment, outside.now())
+    typed = request.form.get("client_id", form.values.client_id).strip()
+    form.has_unsaved = typed != form.values.client_id or "asks_secret" in request.form
+    shown = _list(form=form, history=platform_apps.history(row.app))
+    if wants_block() and not said:
+        return blocks("configure.html", ["check_result", "standing"], **shown)
     return done("configure.html", "check_result", url_for(".edit", segment=segment, _anchor="check-result"), said,
-                **_list(form=form, history=platform_apps.history(row.app)))
+                **shown)
 
 
 @bp.post("/<segment>/preview")
 @requires("admin")
 def preview(segment: str) -> ResponseReturnValue:
     """What the typed scopes and features mean, and the guide that goes with them; stores nothing."""
-    return _preview(segment, "scope_view", "guide")
+    return _preview(segment, "scope_view", "notes", "consequences", "guide")
 
 
 @bp.post("/<segment>/preview-mode")
 @requires("admin")
 def preview_mode(segment: str) -> ResponseReturnValue:
     """The same for another mode, which has features of its own."""
-    return _preview(segment, "scope_view", "features", "guide")
+    return _preview(segment, "scope_view", "features", "notes", "consequences", "guide")
 
 
 def _preview(segment: str, *names: str) -> ResponseReturnValue:
     _row(segment)
     form = _typed(segment, _values())
     return blocks("configure.html", names, **_list(form=form, history=[], beside=True))
+
+
+@bp.post("/<segment>/examine")
+@requires("admin")
+def examine(segment: str) -> ResponseReturnValue:
+    """What the paste doctor says of what was typed so far; stores nothing."""
+    return _preview(segment, "notes", "consequences")
+
+
+@bp.post("/<segment>/compare")
+@requires("admin")
+def compare(segment: str) -> ResponseReturnValue:
+    """What the portal holds beside the callback; stores nothing."""
+    _row(segment)
+    form = configure_form.compared_form(segment, _values(), outside.now())
+    form.replacing = "asks_secret" in request.form
+    return _dialog(form, block="compare")
 
 
 @bp.post("/<segment>/sandbox")

@@ -180,6 +180,14 @@ OUTCOMES = {
         "Nothing was connected. Start again; it takes about a minute.", "warn", "clock"),
 }
 
+# where the profile was connected without a permission that publishing needs
+CANNOT_PUBLISH = Outcome("{names} connected to {workspace}", "One thing is left before it can publish.", "warn", "half")
+
+# where only a permission was asked for, for a profile that is connected
+NOT_GRANTED = Outcome(
+    "Nothing was changed", "You said no, at {platform} or here. The profile works as before, and what was off stays "
+    "off.", "info", "slash")
+
 # after two minutes without an answer; general, since we cannot see the platform's page
 HINTS = (
     "The window of {platform} was closed: press Start again below.",
@@ -194,6 +202,9 @@ UNKNOWN_ATTEMPT = Outcome(
 WRONG_BROWSER = Outcome(
     "Finish where you started", "This connection was started in another browser, or by another person. Nothing was "
     "connected. Start it here, signed in as yourself.", "warn", "lock")
+WRONG_BROWSER_OF_LINK = Outcome(
+    "Finish where you started", "This connection was started by a link in another browser. Nothing was connected. Open "
+    "the link here and begin again, or go on in the other browser.", "warn", "lock")
 
 # ---------------------------------------------------------------- accounts
 
@@ -207,13 +218,20 @@ ACCOUNT_REASONS = {
 }
 NEEDS_A_PERSON = ("token_expired", "limited", "expiring")
 STATUS_ORDER = ("token_expired", "limited", "expiring", "active", "paused", "disconnected")
-SWITCHED_OFF = "{platform} is switched off in this console. Posts to this profile wait until an admin turns it on."
+SWITCHED_OFF = "Posts to this profile wait until an administrator turns it on."
 NEVER_ENDS = "This access has no end date."
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 CANNOT_PAUSE = "Only a profile that works can be paused. Look at its state below."
 CANNOT_RESUME = "This profile needs a new connection first. Reconnect it, and it publishes again."
+NOT_DISCONNECTED = "This profile is connected, so its permission at the platform is in use. Disconnect it first."
 IS_DISCONNECTED = "This profile is disconnected already. Connect it again to publish to it."
+
+# what disconnecting achieved at the platform, and what it says of the token: word and sign
+REVOCATIONS = {"revoked": ("Revoked at {platform}", "ok"), "not_offered": ("Not offered by {platform}", "warn"),
+               "failed": ("Not confirmed by {platform}", "bad"), "stays": ("Stays for others", "info"),
+               "nothing": ("Nothing to take back", "info")}
+LIGHTS = {"works": ("Works", "ok"), "off": ("Off", "warn"), "unknown": ("Not known", "info")}
 
 ANSWERS = {"granted": "Granted", "missing": "Declined", "unknown": "Not confirmed"}
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from socialconsole.models import FAILED, MISSED, UNCONFIRMED
 from socialconsole.providers import PROVIDERS
 from tests import story
-from tests.browser import desk, looks
+from tests.browser import desk, looks, troubles
 from tests.browser.conftest import OpenPage
 from tests.browser.stage import ACCOUNTS, ATTEMPTS, DELIVERIES, Stage, furnish
 from tests.running import COMMAND, ROOT, Console
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes]
 @pytest.fixture(scope="module")
 def stage(console: Console, inside: Flask) -> Stage:
     """The furnished console."""
-    return desk.lay_out(furnish(console, inside))
+    return troubles.bring(desk.lay_out(furnish(console, inside)))
 
 
 @pytest.fixture
@@ -34,6 +34,8 @@ def inside_page(stage: Stage, signed_in: dict[str, object], open_page: OpenPage)
 INSIDE = (
     "/admin/platforms", *(f"/admin/platforms/{platform}" for platform in PROVIDERS), "/admin/activity", "/me",
     "/admin/health",
+    "/admin/health/profiles?platform=twitter&state=token_expired",
+    "/admin/health/posts?platform=twitter&state=failed",
     "/w/{ws}/profiles", "/w/{ws}/profiles?filter=needs", "/w/{empty}/profiles",
     *(f"/w/{{ws}}/profiles/{{acc_{status}}}" for status in ACCOUNTS), "/w/{ws}/profiles/{acc_paused}/disconnect",
     *(f"/w/{{ws}}/connect/{{att_{state}}}" for state in ATTEMPTS),
@@ -57,6 +59,15 @@ INSIDE = (
     "/w/{ws}/members", "/w/{ws}/members/{nora}/remove", "/w/{ws}/members/leave",
     "/w/{ws}/settings", "/admin/workspaces", "/admin/workspaces/new", "/admin/workspaces/{ws}",
     "/join/{join}", "/join/nothing", "/go?w={ws}", "/go?w={ws}&q=nothing-is-called-so", "/shortcuts",
+    "/w/{ws}/alerts", "/w/{empty}/alerts", "/admin/alerts", "/me/alerts",
+    "/w/{ws}/expiry", "/w/{empty}/expiry", "/admin/expiry",
+    "/admin/timelines", "/admin/timelines?outcome=trouble", "/admin/timelines?search=nothing",
+    "/admin/timelines/{rec_connect}", "/w/{ws}/timelines/{rec_connect}",
+    "/w/{ws}/profiles/{acc_active}/timelines", "/w/{ws}/profiles/{acc_paused}/timelines",
+    f"/w/{{ws}}/posts/{{pst_{FAILED}}}/timelines/{{dlv_{FAILED}}}",
+    "/w/{ws}/links", "/w/{empty}/links", "/w/{ws}/profiles/{acc_token_expired}/links",
+    "/w/{ws}/profiles/{acc_real}", "/w/{ws}/connect/{receipt}/receipt", "/admin/platforms/twitter/off",
+    "/admin/address", "/help/deployment",
     "/help", "/help?q=token", "/help?q=nothing-is-called-so", "/help/instagram", "/help/twitter",
 )
 
@@ -208,6 +219,26 @@ def a_link_to_join(page: Page, stage: Stage) -> None:
     expect(page.get_by_role("region", name="The link to join")).to_be_visible()
 
 
+def an_address_that_is_lost(page: Page, stage: Stage) -> None:
+    troubles.lose_the_address(stage)
+    page.goto(stage.address("/admin/address"))
+    page.locator("summary", has_text="nginx").click()
+    expect(page.get_by_text("proxy_set_header X-Forwarded-Proto $scheme;")).to_be_visible()
+
+
+def a_callback_that_differs(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/admin/platforms/twitter"))
+    page.get_by_text("Compare with what the portal holds").click()
+    page.get_by_label("What the portal holds").fill(stage.address("/api/connect/twitter/callback/"))
+    expect(page.locator("#compare mark").first).to_be_visible()
+
+
+def a_reconnect_link(page: Page, stage: Stage) -> None:
+    page.goto(stage.address("/w/{ws}/profiles/{acc_limited}/links"))
+    page.get_by_role("button", name="Make a reconnect link").click()
+    expect(page.get_by_role("region", name="The new link")).to_be_visible()
+
+
 def the_palette(page: Page, stage: Stage) -> None:
     page.goto(stage.address("/w/{ws}/posts"))
     page.keyboard.press("Control+k")
@@ -225,7 +256,7 @@ ANSWERS = (configure_with_a_question, configure_with_other_scopes, connect_menu,
            confirm_one_profile, return_that_is_not_ours, compose_with_errors, edit_a_refused_post, password_refused,
            sent_from_elsewhere, compose_as_a_whole, a_check_without_publishing, two_versions_of_a_draft,
            rows_that_cannot_be_imported, move_into_the_past, a_private_address, a_link_to_join, the_palette,
-           the_file_menu_of_posts)
+           the_file_menu_of_posts, an_address_that_is_lost, a_callback_that_differs, a_reconnect_link)
 
 
 @pytest.mark.parametrize("bring", ANSWERS, ids=lambda bring: bring.__name__)
@@ -244,6 +275,12 @@ def test_the_door(stage: Stage, page: Page) -> None:
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()
+    looks.check(page)
+
+
+@pytest.mark.parametrize("name", ["open", "invite", "used", "taken", "late"])
+def test_a_link_to_connect(name: str, stage: Stage, page: Page) -> None:
+    page.goto(stage.address(f"/link/{{link_{name}}}"))
     looks.check(page)
 
 

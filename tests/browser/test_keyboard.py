@@ -71,10 +71,29 @@ def has_focus(place: Locator) -> bool:
     ("/queue", ("Compose", "Mon", "At", "Add", "Pause the queue")),
     ("/media", ("Add files", "A file from an address", "Search by name or description", "Show")),
     ("/members", ("Role", "Change", "E-mail", "Make a link to join")),
+    ("/links", ("A new profile of", "It works for", "Note", "Make a link to connect")),
+    ("/alerts", ("Alerts, none open", "Choose what is mailed to you", "When connections end")),
+    ("/expiry", ("Acme Bakery", "Make a private address")),
 ])
 def test_tab_reaches_what_can_be_used_and_shows_where_it_is(
         path: str, wanted: tuple[str, ...], platforms: str, desk: Page) -> None:
     desk.goto(platforms + path)
+    reached = list(stops(desk))
+    for words in wanted:
+        assert any(words in stop for stop in reached), f"{words!r} is not among {reached}"
+
+
+@pytest.mark.parametrize(("path", "wanted"), [
+    ("/admin/health", ("Timelines", "Download a report", "I have a copy")),
+    ("/admin/address", ("Check now", "How to run the console behind nginx or Caddy")),
+    ("/admin/timelines", ("Health", "Platform", "What", "How it ended", "ID", "Look", "Connection")),
+    ("/admin/alerts", ("Choose what is mailed to you", "When connections end, over all workspaces")),
+    ("/help/deployment", ("Address", "Copy", "/etc/systemd/system/socialconsole-web.service")),
+    ("/me/alerts", ("Your account", "A profile stopped working", "How often", "Harbour Bakery", "Save")),
+])
+def test_tab_reaches_what_watches_over_the_console(
+        path: str, wanted: tuple[str, ...], console: Console, platforms: str, desk: Page) -> None:
+    desk.goto(console.url + path)
     reached = list(stops(desk))
     for words in wanted:
         assert any(words in stop for stop in reached), f"{words!r} is not among {reached}"
@@ -108,6 +127,7 @@ def test_the_configure_dialog_takes_the_focus_keeps_it_and_escape_leads_back(con
     desk.keyboard.press("Escape")
     desk.wait_for_url(console.url + "/admin/platforms")
     expect(dialog).to_have_count(0)
+    expect(desk.get_by_role("link", name="Configure LinkedIn")).to_be_focused()
 
 
 def test_escape_keeps_what_a_question_wanted_to_end(platforms: str, desk: Page) -> None:
@@ -118,6 +138,7 @@ def test_escape_keeps_what_a_question_wanted_to_end(platforms: str, desk: Page) 
     desk.keyboard.press("Escape")
     expect(desk.get_by_role("dialog")).to_have_count(0)
     expect(desk.get_by_text("Active", exact=True)).to_be_visible()
+    expect(desk.get_by_role("link", name="Disconnect Acme Bakery")).to_be_focused()
 
 
 def test_the_connect_menu_opens_closes_and_connects_by_keyboard(platforms: str, desk: Page) -> None:

@@ -242,6 +242,7 @@ def test_the_live_difference_says_what_matters_most(admin):
     page = text(answer.text)
     assert "tenants must reconnect every two hours" in page and "offline.access" in page
     assert 'id="scope-view"' in answer.text and 'hx-swap-oob="true"' in answer.text and "<form" not in answer.text
+    assert "there is no renewal" not in page, "what is told once is not told again as a conflict"
     post(admin, f"{LIST}/twitter", mode=None, scope_override="tweet.read tweet.write users.read")
     assert "tenants must reconnect every two hours" in text(admin.get(f"{LIST}/twitter").text)
 

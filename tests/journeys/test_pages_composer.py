@@ -78,7 +78,7 @@ def test_profiles_stand_by_platform_and_say_why_they_cannot_be_chosen(house: Hou
     house.account("twitter", "Meagre", scopes=("tweet.read",))
     page = words(house.get("/compose"))
     assert "Resting @acme Paused." in page and "Lost @acme To be reconnected." in page
-    assert "Meagre @acme Can’t publish: tweet.write, users.read was not granted." in page
+    assert "Meagre @acme Can’t publish: tweet.write, users.read were not granted." in page
     assert page.index("Facebook 1") < page.index("X 3")
 
 

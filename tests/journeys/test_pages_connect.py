@@ -151,7 +151,7 @@ def test_several_profiles_are_chosen_and_what_cannot_be_is_explained(house: Hous
     attempt = house.attempt(GRANTED, slug="facebook", profiles=pages)
     page = house.get(f"/connect/{attempt}")
     text = words(page)
-    assert "Your consent covers 3 profiles" in text and "Already connected" in text
+    assert "2 of these 3 profiles can be connected" in text and "Already connected" in text
     assert "Your role on this Page does not allow publishing." in text and 'type="search"' not in page.text
     assert re.search(r'value="3" disabled', page.text) and re.search(r'value="2" checked', page.text)
     house.post(f"/connect/{attempt}/confirm", {"profiles": ["1", "2", "3"]})

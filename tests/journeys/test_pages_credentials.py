@@ -10,7 +10,7 @@ from socialconsole import outside, platform_apps
 from socialconsole.database import writing
 from socialconsole.extensions import db
 from socialconsole.models import AuditEvent, PlatformApp
-from tests.journeys.test_configure import DIALOG, HTMX, ID, LIST, SECRET, press, save, text
+from tests.journeys.test_configure import DIALOG, HTMX, ID, LIST, SECRET, press, save, text, token
 from tests.journeys.test_configure import post as post_form
 
 TOKEN = "https://www.linkedin.com/oauth/v2/accessToken"
@@ -79,6 +79,7 @@ def test_htmx_gets_the_answer_alone_and_it_is_announced(admin, http):
     assert 'id="check-result"' in answer.text and 'aria-live="polite"' in answer.text
     assert "Wrong Primary Client Secret" in text(answer.text) and "invalid_client" in text(answer.text)
     assert SECRET not in answer.text
+    assert 'id="standing" hx-swap-oob="true"' in answer.text and "Needs attention" in text(answer.text)
 
 
 def test_a_wrong_pair_needs_attention_until_it_is_right(admin, app, http):
@@ -92,6 +93,24 @@ def test_a_wrong_pair_needs_attention_until_it_is_right(admin, app, http):
     with app.app_context():
         said = [one.summary for one in db.session.query(AuditEvent).filter_by(action="platform.checked")]
     assert sorted(said) == ["Checked the credentials: both are right", "Checked the credentials: the secret is wrong"]
+
+
+def test_a_wrong_pair_is_explained_once_and_not_as_unknown(admin, http):
+    wrong(http)
+    press(admin, CHECK)
+    page = text(admin.get(DIALOG).text)
+    assert "refuses the Primary Client Secret" in page and "cannot tell what this error" not in page
+    assert "cannot tell what this error" not in text(admin.get("/admin/health").text)
+
+
+@pytest.mark.parametrize(("typed", "is_told"), [
+    ({"client_id": ID}, False), ({"client_id": "another12345678"}, True),
+    ({"client_id": ID, "asks_secret": "1"}, True)])
+def test_what_was_typed_and_not_saved_is_not_called_right(admin, http, typed, is_told):
+    right(http)
+    answer = admin.post(CHECK, data={"csrf_token": token(admin), **typed}, headers=HTMX)
+    assert "Both are right" in text(answer.text)
+    assert ("not saved was not checked" in text(answer.text)) is is_told
 
 
 def test_another_secret_makes_the_answer_an_old_one(admin, http):

@@ -40,6 +40,7 @@ def health(app, client, cast, sign_in, clock):
 
     def get(**headers):
         app.extensions.pop("figures", None)
+        app.extensions.pop("lately", None)
         return client.get("/admin/health", headers=headers)
 
     return get
@@ -116,9 +117,11 @@ def test_a_platform_that_works_and_one_that_does_not(app, health, things, clock)
         None, TryLater("Down.", "503"), TryLater("Down.", "502"), OutcomeUnknown("?"))])
     counted(app, clock(), lambda: [tallies.refreshed("twitter", label) for label in ("ok", "ok", "refused")])
     text = words(health())
-    assert "X 1 works 3 errors out of order (2), no clear answer (1) Renewals: 2 done, 1 not" in text
+    assert "3 errors out of order (2), no clear answer (1) Renewals: 2 done, 1 not" in text
+    heads = "Platform Works Ends soon To reconnect Limited Paused Held Unconfirmed Failed"
+    assert re.search(rf"{heads} X X 0 1 ends soon Whom to ask: X, ends soon 0 0 0 0 0 1 failed Whose: X, failed", text)
     change(app, Account, things.account_id, state=TOKEN_EXPIRED)
-    assert "0 work, 1 to reconnect" in words(health())
+    assert "1 to reconnect Whom to ask" in words(health())
 
 
 def test_an_open_breaker_says_why_when_it_tries_again_and_leads_to_the_app(app, health, things, clock):

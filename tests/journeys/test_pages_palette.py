@@ -19,8 +19,8 @@ def test_every_page_and_action_leads_somewhere(app):
     with app.test_request_context():
         for one in (*palette.DEEDS, *((place.endpoint,) for place in frame.WORKSPACE_PLACES)):
             assert url_for(one[0], workspace_id="wsp_1")
-        for place in frame.ADMIN_PLACES:
-            assert url_for(place.endpoint)
+        for endpoint in (*(place.endpoint for place in frame.ADMIN_PLACES), *(one[0] for one in palette.ADMIN_DEEDS)):
+            assert url_for(endpoint)
 
 
 def test_each_line_opens(house):

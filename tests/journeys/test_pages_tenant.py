@@ -177,7 +177,7 @@ def test_a_profile_whose_platform_is_off_says_so(house: House) -> None:
     with house.app.app_context(), writing() as session:
         session.query(PlatformApp).one().is_on = False
     page = words(house.get("/profiles"))
-    assert "X is switched off in this console." in page and "Renews itself" not in page
+    assert "X was turned off in this console." in page and "Renews itself" not in page
 
 
 def test_where_no_profile_can_be_chosen_there_is_nothing_to_press(house: House) -> None:

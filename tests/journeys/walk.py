@@ -17,7 +17,7 @@ OF_NO_ROW = {"token": ABSENT, "segment": "twitter", "digest": "0", "name": "cons
              "login_id": ABSENT, "tenant_id": "wsp_bakery", "code": ABSENT,
              "slug": "twitter"}
 OF_A_ROW = ("member_id", "invitation_id", "account_id", "attempt_id", "post_id", "delivery_id", "media_id", "upload_id",
-            "series_id", "slot_id")
+            "series_id", "slot_id", "recording_id", "link_id", "incident_id")
 
 
 @dataclass(frozen=True)
