@@ -20,6 +20,7 @@ from .graph import (
     GraphError,
     answer,
     check_alive,
+    check_role,
     graph,
     new_token_value,
     only,
@@ -30,7 +31,7 @@ from .graph import (
 )
 from .oauth import Asked, Choice, Consent, Refused, SentBack, consent_page, registered_app
 from .pictures import picture_answer
-from .plays import MEDIA_OPERATIONS, OPERATIONS, Number, Page, Person, Play, Switch
+from .plays import MEDIA_OPERATIONS, OPERATIONS, TEAM_ONLY, Number, Page, Person, Play, Switch
 from .shapes import digits, meta_credentials
 from .state import App, Code, Grant, Token
 from .world import world
@@ -59,6 +60,8 @@ BUSINESS_SCOPES = (
     "pages_manage_posts",
     "business_management",
 )
+
+WITHOUT_USE_CASE = ("public_profile", "email")  # all that an app has to which no use case was added
 
 PARAMETERS = ("client_id", "redirect_uri", "state", "response_type", "scope", "config_id", "auth_type", "display",
               "return_scopes")
@@ -89,7 +92,8 @@ def _read(args: Mapping[str, str]) -> Asked:
     if args.get("auth_type", AUTH_TYPES[0]) not in AUTH_TYPES:
         raise _page("auth_type")
     scopes = _asked_scopes(app, args)
-    unknown = [scope for scope in scopes if scope not in SCOPES]
+    owned = SCOPES if app.settings.get("pages_use_case", True) else WITHOUT_USE_CASE
+    unknown = [scope for scope in scopes if scope not in owned]
     asked = Asked(
         app,
         uri,
@@ -128,6 +132,7 @@ def _page(what: str) -> Refused:
 
 def _allow(asked: Asked, choice: Choice) -> dict[str, str]:
     here = world()
+    check_role(asked.app, choice.person)
     granted = set(choice.scopes) | {"public_profile"} & set(asked.scopes)
     declined = set(asked.scopes) - granted
     standing = here.grants(PLATFORM, choice.person.id, asked.app.client_id)
@@ -281,6 +286,7 @@ PEOPLE = (
             Page("900300000000002", "Casa Azul", "", "Hotel"),
             Page("900300000000003", "Duarte Group", "duartegroup", "Company", portfolio=True),
         ),
+        facts={"role": False},  # nobody of the app's team
     ),
 )
 
@@ -301,6 +307,8 @@ PLAY = Play(
     switches=(
         Switch("require_proof", "Require App Secret", hint="Calls without appsecret_proof are refused."),
         Switch("refuse_duplicates", "Refuse a text that the Page posted last"),
+        *TEAM_ONLY,
+        Switch("pages_use_case", "Has the use case for Pages", default=True),
     ),
     numbers=(Number("usage_percent", "Share of the app's quota that is used, in percent", 1),),
     more_settings=_more_settings,

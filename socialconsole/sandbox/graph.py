@@ -19,6 +19,8 @@ from flask import Blueprint, Response, g, jsonify, request
 from werkzeug.routing import BaseConverter
 
 from .calls import View, operation
+from .oauth import Refused
+from .people import Person
 from .state import App, Grant, Token
 from .world import world
 
@@ -46,6 +48,21 @@ ENDINGS = {
 }
 
 bp = Blueprint("graph", __name__)
+
+
+def check_role(app: App, person: Person) -> None:
+    """Refuse people outside the app's team, while it is in development or lacks Advanced Access. Raises Refused.
+
+    developers.facebook.com: App Modes; Access Levels. The words are those of Facebook's own pages.
+    """
+    if person.facts.get("role", True):
+        return
+    if app.settings.get("development"):
+        raise Refused("App not active", "This app is not accessible right now and the app developer is aware of the "
+                                        "issue. You will be able to log in when the app is reactivated.")
+    if not app.settings.get("advanced_access", True):
+        raise Refused("Feature unavailable", "Facebook Login is currently unavailable for this app, since we are "
+                                             "updating additional details for this app. Please try again later.")
 
 
 class _GraphVersion(BaseConverter):

@@ -30,7 +30,7 @@ from .instagram_graph import (
 from .instagram_pages import LONG_SECONDS  # its routes register themselves
 from .oauth import Asked, Choice, Consent, Refused, consent_page, registered_app
 from .pictures import picture_answer
-from .plays import MEDIA_OPERATIONS, OPERATIONS, Page, Person, Play, Switch
+from .plays import MEDIA_OPERATIONS, OPERATIONS, TEAM_ONLY, Page, Person, Play, Switch
 from .shapes import digits, meta_credentials
 from .state import App, Code, Grant, Post, Token
 from .world import World, world
@@ -89,6 +89,9 @@ def _page(what: str, args: Mapping[str, str]) -> Refused:
 
 def _allow(asked: Asked, choice: Choice) -> dict[str, str]:
     here = world()
+    if asked.app.settings.get("development") and not choice.person.facts.get("role", True):
+        raise Refused("Insufficient Developer Role", "Insufficient Developer Role: the account is no Instagram Tester "
+                                                     "of this app.", status=403)
     if own_account(choice.person) is None:
         raise Refused("Switch to a professional account", "This app can only be used with professional accounts.")
     granted = sorted(set(choice.scopes) | {"instagram_business_basic"})
@@ -305,7 +308,7 @@ PEOPLE = (
     Person(
         PLATFORM, "720000000000203", "Nadia Reyes", "nadia.draws", "nadia@mail.example",
         pages=(Page("910300000000001", "Studio Reyes", "studioreyes", "Design Studio", portfolio=True),),
-        facts={"account": "17841405793188001"},
+        facts={"account": "17841405793188001", "role": False},  # nobody of the app's team
     ),
 )
 
@@ -332,6 +335,8 @@ PLAY = Play(
         Switch("login_for_business", "Uses Facebook Login for Business", hint="Takes config_id, and bytes of videos."),
         Switch("flat_exchange", "Answers the code with one flat object"),
         Switch("listed_profile", "Answers /me with a list of one"),
+        *TEAM_ONLY,
+        Switch("instagram_use_case", "Has the use case for Instagram", default=True),
     ),
     more_settings=_more_settings,
     operations=(*OPERATIONS, *MEDIA_OPERATIONS, "container", "quota", "comment"),

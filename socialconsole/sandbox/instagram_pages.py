@@ -16,6 +16,7 @@ from .graph import (
     answer,
     check_alive,
     check_proof,
+    check_role,
     ending,
     gone,
     new_token_value,
@@ -60,6 +61,7 @@ SCOPES = {
     "ads_read": "Read your ads",
     "ads_management": "Manage your ads",
 }
+WITHOUT_USE_CASE = ("public_profile", "email")  # all that an app has to which no use case was added
 CONFIGURED = ("public_profile", "instagram_basic", "instagram_content_publish", "instagram_manage_insights",
               "instagram_manage_comments", "instagram_manage_contents", "pages_show_list", "pages_read_engagement",
               "business_management")
@@ -89,7 +91,8 @@ def _read(args: Mapping[str, str]) -> Asked:
         return Asked(app, uri, args.get("state"), CONFIGURED, all_or_nothing=True)
     scopes = tuple(one for one in re.split(r"[,\s]+", args.get("scope", "public_profile")) if one)
     asked = Asked(app, uri, args.get("state"), scopes, all_or_nothing=bool(app.settings["login_for_business"]))
-    unknown = [one for one in scopes if one not in SCOPES]
+    owned = SCOPES if app.settings.get("instagram_use_case", True) else WITHOUT_USE_CASE
+    unknown = [one for one in scopes if one not in owned]
     if unknown:
         words = f"Invalid Scopes: {', '.join(unknown)}. This message is only shown to developers."
         raise SentBack(uri, asked.back({"error_code": "100", "error_message": words}))
@@ -107,11 +110,13 @@ def _page(what: str) -> Refused:
 
 def _allow(asked: Asked, choice: Choice) -> dict[str, str]:
     here = world()
+    check_role(asked.app, choice.person)
     granted = set(choice.scopes) | {"public_profile"} & set(asked.scopes)
     standing = here.grants(PLATFORM, choice.person.id, asked.app.client_id)
     grant = standing[0] if standing else here.new_grant(asked.app, choice.person.id, [])
-    grant.scopes = sorted(granted)
-    grant.declined = sorted(set(asked.scopes) - granted)
+    declined = set(asked.scopes) - granted
+    grant.scopes = sorted((set(grant.scopes) | granted) - declined)
+    grant.declined = sorted((set(grant.declined) | declined) - granted)
     grant.pages = list(choice.pages)
     grant.created_at = here.now()
     here.state.keep(grant)

@@ -113,13 +113,22 @@ def _read(args: Mapping[str, str]) -> Asked:
     if not scopes or not set(scopes) <= known:
         raise _page("Invalid scope")
     asked = Asked(app, uri, args.get("state"), scopes)
-    owned = OWNED[app.mode or "member"] | (set(FEED_SCOPES) if app.settings["feed_scopes"] else set())
+    owned = _owned(app)
     foreign = [scope for scope in scopes if scope not in owned]
     if foreign:
         # LinkedIn really sends the HTML entities.
         words = f"Scope &quot;{foreign[0]}&quot; is not authorized for your application"
         raise SentBack(uri, asked.back({"error": "unauthorized_scope_error", "error_description": words}))
     return asked
+
+
+def _owned(app: App) -> set[str]:
+    """The scopes that the products of an app bring along."""
+    owned = OWNED[app.mode or "member"] | (set(FEED_SCOPES) if app.settings["feed_scopes"] else set())
+    if app.mode == "organization":
+        return owned
+    owned -= set() if app.settings.get("sign_in_product", True) else {"openid", "profile", "email"}
+    return owned - (set() if app.settings.get("share_product", True) else {"w_member_social"})
 
 
 def _page(words: str) -> Refused:

@@ -17,6 +17,8 @@ SWITCHES = (
     Switch("refresh_tokens", "Give refresh tokens", hint="only approved apps get them"),
     Switch("first_profile_401", "Refuse the first profile call with a fresh token"),
     Switch("feed_scopes", "Own the scopes for comments", hint="a member's app seldom does"),
+    Switch("sign_in_product", "Has Sign In with LinkedIn", default=True, hint="without it no openid, profile, email"),
+    Switch("share_product", "Has Share on LinkedIn", default=True, hint="without it no w_member_social"),
 )
 
 

@@ -122,8 +122,11 @@ def _decided(consent: Consent, asked: Asked) -> Response:
     if here.state.standing(consent.platform, person.id).suspended:
         refused = Refused("This account is locked", f"{person.name} has to unlock the account first.", status=403)
         return make_response(render_template("refused.html", consent=consent, refused=refused), 403)
-    with here.state.writing():
-        answer = consent.allow(asked, _choice(asked, person))
+    try:
+        with here.state.writing():
+            answer = consent.allow(asked, _choice(asked, person))
+    except Refused as refused:
+        return make_response(render_template("refused.html", consent=consent, refused=refused), refused.status)
     response = make_response(redirect(with_query(asked.redirect_uri, asked.back(answer)) + consent.fragment))
     _remember(response, consent.platform, person.id)
     return response

@@ -64,6 +64,13 @@ class Switch:
     hint: str = ""
 
 
+# Two ways in which an app of Meta's is open only to its own team.
+TEAM_ONLY = (
+    Switch("development", "The app is in development", hint="Only people of its team can sign in."),
+    Switch("advanced_access", "Has Advanced Access", default=True, hint="Without it only its team can sign in."),
+)
+
+
 @dataclass(frozen=True)
 class Number:
     """A setting of an app that is a whole number, 1 or more."""

@@ -4,6 +4,7 @@ developers.facebook.com/documentation/threads/get-started/get-access-tokens-and-
 …/app-access-tokens; …/troubleshooting/debug-access-token. The apps here are reviewed ones.
 """
 
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -61,11 +62,11 @@ def say_no_code(refused: NoCode) -> Response:
 
 def _read(args: Mapping[str, str]) -> Asked:
     if not args.get("client_id"):
-        raise Refused("Something went wrong", "No app ID was provided in the request.", code="4476002")
+        raise _as_json("No app ID was provided in the request.", 4476002)
     try:
         app, uri = registered_app(PLATFORM, args, lambda sent, registered: sent == registered)
     except LookupError as problem:
-        raise _page(str(problem.args[0])) from problem
+        raise _page(str(problem.args[0]), args) from problem
     strange = sorted(set(args) - set(ASKED))
     if strange or args.get("response_type") != "code":
         raise Refused("Something went wrong", f"Invalid parameter: {(strange or ['response_type'])[0]}", code="100")
@@ -77,15 +78,28 @@ def _read(args: Mapping[str, str]) -> Asked:
     return Asked(app, uri, args.get("state"), scopes, all_or_nothing=False)
 
 
-def _page(what: str) -> Refused:
+def _page(what: str, args: Mapping[str, str]) -> Refused:
     if what == "redirect_uri":
         words = "URL Blocked: This redirect failed because the redirect URI is not white-listed in the app's settings."
-        return Refused("URL Blocked", words, code="1349168")
-    return Refused("Something went wrong", "An unknown error has occurred.", code="1")
+        return _as_json(words, 1349168)
+    if world().app("facebook", args.get("client_id")) is not None:  # the other pair of the same Meta app
+        return _as_json("No app ID was provided in the request.", 4476002)
+    return _unknown_error()
+
+
+def _unknown_error() -> Refused:
+    return _as_json("An unknown error has occurred", 1)
+
+
+def _as_json(words: str, code: int) -> Refused:
+    """The page of the real one shows its bare answer."""
+    return Refused("threads.com", json.dumps({"error_message": words, "error_code": code}), code=str(code))
 
 
 def _allow(asked: Asked, choice: Choice) -> dict[str, str]:
     here = world()
+    if asked.app.settings.get("development") and not choice.person.facts.get("tester"):
+        raise _unknown_error()  # what a profile gets that did not accept an invitation as a tester
     granted = sorted({*choice.scopes, BASIC})
     standing = here.grants(PLATFORM, choice.person.id, asked.app.client_id)
     grant = standing[0] if standing else here.new_grant(asked.app, choice.person.id, granted)
@@ -339,6 +353,7 @@ PLAY = Play(
     switches=(
         Switch("replies_need_scope", "Replies need threads_manage_replies", default=True),
         Switch("takes_for_spam", "Takes every post for spam"),
+        Switch("development", "The app is not published", hint="Only Threads Testers can sign in."),
     ),
     redirect_problem=_redirect_problem,
     operations=(*OPERATIONS, *MEDIA_OPERATIONS, "inspect", "quota"),

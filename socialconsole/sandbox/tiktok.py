@@ -89,12 +89,20 @@ def _read(args: Mapping[str, str]) -> Asked:
     except LookupError as problem:
         name = "client_key" if problem.args[0] == "client_id" else "redirect_uri"
         raise _page(name, "It is not what the app has.") from problem
+    if not app.settings.get("login_kit", True) or not app.settings.get("approved", True):
+        raise _page("client_key", "The app cannot be used.")
     scopes = tuple(args["scope"].split(","))
-    if not set(scopes) <= SCOPES.keys() or len(set(scopes)) < len(scopes):
+    if not set(scopes) <= _enabled(app) or len(set(scopes)) < len(scopes):
         raise _page("scope", "It is not enabled, or not separated by commas.")
     if args["response_type"] != "code" or args.get("disable_auto_auth", "0") not in ("0", "1"):
         raise _page("response_type", "It must be code.")
     return Asked(app, uri, args["state"], scopes, _challenge(app, args), all_or_nothing=False)
+
+
+def _enabled(app: App) -> set[str]:
+    """The scopes that the products of an app bring along."""
+    posting = {"video.upload", "video.publish"}
+    return set(SCOPES) - (set() if app.settings.get("content_posting", True) else posting)
 
 
 def _challenge(app: App, args: Mapping[str, str]) -> str:

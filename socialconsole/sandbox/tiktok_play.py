@@ -24,8 +24,15 @@ PEOPLE = (
 )
 
 
+SANDBOX = "sandbox"  # TikTok's own, with keys that begin with sb
+
+
 def _credentials(mode: str) -> tuple[str, str]:
-    return f"aw{letters(14).lower()}", letters(32)
+    return f"{'sb' if mode == SANDBOX else ''}aw{letters(14).lower()}", letters(32)
+
+
+def _more_settings(mode: str) -> dict[str, Any]:
+    return {"target_users_only": True, "audited": False} if mode == SANDBOX else {}
 
 
 def _apps(here: World) -> list[str]:
@@ -67,6 +74,9 @@ PLAY = Play(
     blueprints=(tiktok.bp, tiktok_api.bp),
     credentials=_credentials,
     id_labels=("Client key", "Client secret"),
+    modes=("", SANDBOX),
+    mode_labels={SANDBOX: "TikTok's own sandbox"},
+    more_settings=_more_settings,
     switches=(
         Switch("audited", "The Content Posting audit is passed", default=True,
                hint="without it only private accounts can be posted to, five a day"),
@@ -74,6 +84,9 @@ PLAY = Play(
         Switch("target_users_only", "This is a TikTok sandbox", hint="only Target users can sign in"),
         Switch("media_verified", "The media address is verified under URL properties", default=True),
         Switch("errors_with_200", "Refusals of tokens come with status 200"),
+        Switch("login_kit", "Has Login Kit", default=True, hint="without it nobody gets to the consent"),
+        Switch("content_posting", "Has the Content Posting API", default=True, hint="without it no video.* to post"),
+        Switch("approved", "The review of the app is passed", default=True),
     ),
     numbers=(
         Number("active_users", "Posting accounts in 24 hours, once audited", 1000),

@@ -66,6 +66,8 @@ def _read(args: Mapping[str, str]) -> Asked:
         app, uri = registered_app(PLATFORM, args, lambda sent, registered: sent == registered)
     except LookupError as problem:
         raise refused from problem
+    if not app.settings.get("website_url", True):
+        raise refused
     if re.search(rb"(?:^|&)scope=[^&]*\+", request.query_string):
         raise refused  # the guides ask for %20 between scopes, never a plus sign
     scopes = tuple(args.get("scope", "").split())

@@ -46,6 +46,26 @@ def only(given: Iterable[str], known: Iterable[str]) -> None:
         raise invalid(f"[$.{name}: is not defined in the schema and the schema does not allow additional properties]")
 
 
+def _check_app(grant: Grant) -> None:
+    """Refuse an app that is in no package (docs.x.com/tools/mcp, troubleshooting). Raises Problem."""
+    app = world().app(PLATFORM, grant.client_id)
+    if app is not None and not app.settings.get("enrolled", True):
+        raise Problem(
+            403, "Client Forbidden",
+            "When authenticating requests to the X API v2 endpoints, you must use keys and tokens from an X developer "
+            "App that is attached to a Project. You can create a project via the developer portal.",
+            "https://api.twitter.com/2/problems/client-forbidden", reason="client-not-enrolled",
+            required_enrollment="Appropriate Level of API Access")
+
+
+def check_may_write(grant: Grant) -> None:
+    """Refuse to write for an app whose permissions are Read. Raises Problem."""
+    app = world().app(PLATFORM, grant.client_id)
+    if app is not None and not app.settings.get("may_write", True):
+        raise forbidden("Your client app is not configured with the appropriate oauth1 app permissions for this "
+                        "endpoint.")
+
+
 def bearer(*scopes: str) -> Grant:
     """The grant behind the access token. Raises Problem."""
     here = world()
@@ -64,6 +84,7 @@ def bearer(*scopes: str) -> Grant:
     if why:
         raise unauthorized()
     grant = here.grant_of(found)
+    _check_app(grant)
     if not set(scopes) <= set(grant.scopes):
         raise forbidden()
     return grant

@@ -17,7 +17,7 @@ from .calls import operation
 from .counting import LIMIT, links
 from .state import App, Grant, Post
 from .twitter import PLATFORM, answer, refuse, with_rate
-from .twitter_answers import Problem, bearer, forbidden, invalid, only
+from .twitter_answers import Problem, bearer, check_may_write, forbidden, invalid, only
 from .twitter_posts import Wanted, check_against_the_past, read
 from .world import iso, world
 
@@ -137,6 +137,7 @@ def _link_facts(post: Post, number: int, link: str) -> dict[str, Any]:
 def publish() -> Response:
     """A new post, or a reply to an own one."""
     grant = bearer("tweet.read", "tweet.write", "users.read")
+    check_may_write(grant)
     only(request.args, ())
     wanted = read(request.get_json(silent=True) if request.is_json else None, grant)
     limits = Limits(grant)
@@ -220,6 +221,7 @@ def _short_link(post_id: str, number: int) -> str:
 def delete(post_id: str) -> Response:
     """Takes an own post away."""
     grant = bearer("tweet.read", "tweet.write", "users.read")
+    check_may_write(grant)
     only(request.args, ())
     here = world()
     post = here.state.find(Post, f"{PLATFORM}:{post_id}")

@@ -48,6 +48,9 @@ PLAY = Play(
     switches=(
         Switch("replay_kills", "A replayed refresh token ends the whole grant", default=True),
         Switch("newer_names", "Lists of posts take post.fields and refuse tweet.fields"),
+        Switch("website_url", "Website URL is filled in", default=True, hint="without it nobody gets to the consent"),
+        Switch("enrolled", "Is in the Pay-per-use package and Production", default=True),
+        Switch("may_write", "App permissions are Read and write", default=True),
     ),
     operations=(*OPERATIONS, *MEDIA_OPERATIONS, "metadata"),
     numbers=(Number("posts_per_window", "Posts per person in 15 minutes", 100),),

@@ -90,22 +90,39 @@ def _read(args: Mapping[str, str]) -> Asked:
         args.get("response_type") == "code"
         and not set(args) - AUTHORIZE_PARAMETERS
         and scopes
-        and set(scopes) <= SCOPES.keys()
         and args.get("access_type", "online") in ("online", "offline")
-        and args.get("include_granted_scopes", "false") == "false"
+        and args.get("include_granted_scopes", "false") in ("true", "false")
         and set(prompts) <= {"consent", "select_account"}
         and bool(challenge) == bool(method)
         and (not challenge or (method == "S256" and re.fullmatch(r"[A-Za-z0-9_-]{43}", challenge)))
     )
     if not sound:
         raise Refused("Access blocked: Authorization Error", "Error 400: invalid_request", code="invalid_request")
+    if not set(scopes) <= SCOPES.keys():
+        raise Refused("Access blocked: Authorization Error", "Some requested scopes were invalid. Error 400: "
+                      "invalid_scope", code="invalid_scope")
     return Asked(app, uri, args.get("state"), scopes, challenge, all_or_nothing=False)
+
+
+def _check_audience(app: App, person: Person) -> None:
+    """Refuse whom the audience of the app does not hold (support.google.com/cloud/answer/15549945). Raises Refused."""
+    if app.settings.get("internal"):
+        raise Refused("Access blocked", "The app can only be used within its organization. Error 403: org_internal",
+                      code="org_internal", status=403)
+    if app.settings["testing"] and not person.facts.get("test_user", True):
+        raise Refused("Access blocked", "The app has not completed the Google verification process. It is being "
+                      "tested, and can only be accessed by developer-approved testers. Error 403: access_denied",
+                      code="access_denied", status=403)
 
 
 def _allow(asked: Asked, choice: Choice) -> dict[str, str]:
     here = world()
+    _check_audience(asked.app, choice.person)
     scopes = [scope for scope in asked.scopes if scope in choice.scopes or scope == "openid"]
-    first = not here.grants(PLATFORM, choice.person.id, asked.app.client_id)
+    earlier = here.grants(PLATFORM, choice.person.id, asked.app.client_id)
+    first = not earlier
+    if request.args.get("include_granted_scopes") == "true":  # the new token speaks for what was given before too
+        scopes += sorted({scope for grant in earlier for scope in grant.scopes} - set(scopes))
     offline = request.args.get("access_type") == "offline"
     again = "consent" in request.args.get("prompt", "").split()
     code = Code(

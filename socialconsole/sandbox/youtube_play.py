@@ -21,7 +21,7 @@ PEOPLE = (
     Person(PLATFORM, "acme-cycles", "Acme Cycles (brand account)", "acmecycles", "rosa@example.com", facts={
         "sub": "104928371650192837465", "channel": "UCacmeCycles000000000003", "title": "Acme Cycles"}),
     Person(PLATFORM, "leo-silent", "Leo Silent, without a channel", "leo", "leo@example.com", facts={
-        "sub": "117283940516273849501"}),
+        "sub": "117283940516273849501", "test_user": False}),
     Person(PLATFORM, "dana-helper", "Dana Helper, a delegate", "danahelps", "dana@example.com", facts={
         "sub": "102938475610293847561", "channel": "UCdanaHelper000000000004", "title": "Dana helps",
         "delegate": True}),
@@ -60,6 +60,7 @@ PLAY = Play(
     id_labels=("Client ID", "Client secret"),
     switches=(
         Switch("testing", "Consent status is Testing", hint="refresh tokens end after 7 days"),
+        Switch("internal", "Audience is Internal", hint="then nobody outside the organization can sign in"),
         Switch("api_enabled", "YouTube Data API v3 is enabled", default=True),
     ),
     numbers=(

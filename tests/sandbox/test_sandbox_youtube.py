@@ -99,7 +99,7 @@ def reason(answer):
 
 @pytest.mark.parametrize("changes", [
     {"scope": "nonsense"}, {"scope": ""}, {"access_type": "ever"}, {"prompt": "login"}, {"response_type": "token"},
-    {"include_granted_scopes": "true"}, {"code_challenge_method": "plain"}, {"extra": "1"}, {"code_challenge": "short"},
+    {"include_granted_scopes": "ever"}, {"code_challenge_method": "plain"}, {"extra": "1"}, {"code_challenge": "short"},
     {"redirect_uri": CALLBACK + "/"}, {"redirect_uri": CALLBACK.upper()}, {"client_id": "x"}])
 def test_a_wrong_request_stays_on_googles_page(google, changes):
     assert google.client.get(ADDRESS, query_string=google.query(**changes)).status_code in (400, 401)
