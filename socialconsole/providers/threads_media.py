@@ -160,8 +160,8 @@ class Workshop:
     def _wait_for(self, piece: Piece, number: int | None = None) -> Wait | None:
         """None once a container is finished, or live. A fresh one is left in peace for a moment."""
         asked = piece["asked"]
-        self._note(number, {**piece, "asked": asked + 1})
         if asked == 0:
+            self._note(number, {**piece, "asked": 1})
             return self._pause(0)
         word, told = self._status_or_anew(piece)
         if word == "PUBLISHED" and number is None:
@@ -179,6 +179,8 @@ class Workshop:
         if asked >= FEWEST_ASKS and outside.now() - datetime.fromisoformat(piece["at"]) > PATIENCE:
             self.drop()
             raise ContentRejected(NO_SENSE, "never_ready", field="media")
+        # After the answer: a question that a stop of the console cut off says nothing about the media.
+        self._note(number, {**piece, "asked": asked + 1})
         return self._pause(asked)
 
     def _note(self, number: int | None, piece: Piece) -> None:

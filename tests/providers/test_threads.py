@@ -425,6 +425,17 @@ def test_a_pause_between_making_a_container_and_asking_for_it_is_not_its_slownes
     assert progress.get("container") is not None
 
 
+def test_a_question_that_got_no_answer_is_not_its_slowness_either(mock):
+    progress = Progress({"container": {**READY, "at": (NOW - timedelta(minutes=50)).isoformat(), "asked": 1}})
+    for _ in range(4):
+        mock.add(responses.GET, f"{GRAPH}/{READY['id']}", body=ConnectionError("cut off"))
+        with pytest.raises(TryLater):
+            check(DRAFT, progress)
+        mock.reset()
+    status(mock, "IN_PROGRESS")
+    assert check(DRAFT, progress) is not None and progress.get("container")["asked"] == 2
+
+
 @pytest.mark.parametrize(("told", "sentence", "field"), [
     ("FAILED_PROCESSING_AUDIO", "Threads cannot use this video: its sound could not be processed.", "video"),
     ("FAILED_PROCESSING_VIDEO", "Threads cannot use this video: its picture could not be processed.", "video"),
