@@ -43,6 +43,7 @@ LIVES = {"hour": (timedelta(hours=1), "1 hour"), "day": (timedelta(days=1), "1 d
 USUAL_LIFE = "days"
 LONGEST_NOTE = 500
 MOST_OPEN = 500  # links of one workspace at a time
+MOST_MAILED = 100  # of one workspace in a day: nobody shall send words of their own to the whole world from here
 SHOWN = 200
 
 # How a link stands, for those who made it.
@@ -141,6 +142,9 @@ def _make(workspace: Workspace, by: User, life: str, note: str, email: str, *, a
         alone("connect links", workspace.id)
         if _number_open(workspace, now) >= MOST_OPEN:
             raise Invalid({"life": f"{MOST_OPEN} links are open, and that is the most. Take some back first."})
+        if email and _number_mailed(workspace, now) >= MOST_MAILED:
+            raise Invalid({"email": f"{MOST_MAILED} links were mailed from here within a day, and that is the most. "
+                                    "Leave the field empty, and pass the link on yourself."})
         made = ConnectLink(
             id=new_id("cnl"), workspace_id=workspace.id, account_id=account.id if account else None,
             app_id=app.id if app else None, token_hash=logins.digest(token), asked_by_id=by.id, asked_by=by.shown,
@@ -165,6 +169,12 @@ def _wrong(life: str, note: str, email: str) -> dict[str, str]:
 def _number_open(workspace: Workspace, now: datetime) -> int:
     return db.session.scalar(select(func.count()).select_from(ConnectLink).where(
         ConnectLink.workspace_id == workspace.id, *_usable(now))) or 0
+
+
+def _number_mailed(workspace: Workspace, now: datetime) -> int:
+    return db.session.scalar(select(func.count()).select_from(ConnectLink).where(
+        ConnectLink.workspace_id == workspace.id, ConnectLink.email != "",
+        ConnectLink.created_at > now - timedelta(days=1))) or 0
 
 
 def _usable(now: datetime) -> tuple[ColumnElement[bool], ...]:

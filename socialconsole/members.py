@@ -11,7 +11,7 @@ from flask import abort, current_app
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import joinedload
 
-from . import access, audit, logins, mail, outside, passwords
+from . import access, audit, logins, mail, outbox, outside, passwords
 from .access import ROLE_WORDS, Invalid
 from .config import Config
 from .database import alone, refuse_open_transaction, took, writing
@@ -166,6 +166,7 @@ def _take_out(found: Membership) -> None:
     # Its address would go on telling what is planned here.
     db.session.execute(delete(CalendarFeed).where(CalendarFeed.workspace_id == found.workspace_id,
                                                   CalendarFeed.user_id == found.user_id))
+    outbox.withdraw(found.user_id, found.workspace_id)
     db.session.delete(found)
 
 

@@ -82,6 +82,20 @@ def note(user: User, kind: str, once: str, words: str) -> None:
                            created_at=now, due_at=None, once=once, about=[], attempts=0, note=words))
 
 
+def withdraw(user_id: str, workspace_id: str) -> None:
+    """What waits for somebody and tells of this workspace is not sent any more; inside `writing()`.
+
+    A digest that waits goes with it: the next one is written from what the person may see then.
+    """
+    waiting = list(db.session.scalars(select(Message).where(Message.user_id == user_id, Message.due_at.is_not(None))))
+    about = {one for message in waiting for one in message.about}
+    here = set(db.session.scalars(select(Incident.id).where(Incident.workspace_id == workspace_id,
+                                                            Incident.id.in_(about))))
+    for message in waiting:
+        if message.kind == DIGEST or here.intersection(message.about):
+            message.due_at, message.note = None, "Not sent: the person left a workspace that it tells of."
+
+
 # ---------------------------------------------------------------- sending
 
 

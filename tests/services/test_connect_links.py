@@ -99,6 +99,18 @@ def test_what_cannot_be_taken_is_said_beside_its_field(world, broken, typed, fie
     assert list(refusal.value.errors) == [field] and count(ConnectLink) == 0
 
 
+def test_so_many_links_are_mailed_in_a_day_and_no_more(world, broken, clock, monkeypatch):
+    monkeypatch.setattr(connect_links, "MOST_MAILED", 2)
+    for number in range(2):
+        connect_links.to_reconnect(broken, world.alice, email=f"client{number}@example.com")
+    with pytest.raises(Invalid, match="within a day") as refusal:
+        connect_links.to_reconnect(broken, world.alice, email="client@example.com")
+    assert set(refusal.value.errors) == {"email"} and count(ConnectLink) == 2
+    connect_links.to_reconnect(broken, world.alice)
+    clock.ahead(days=1, seconds=1)
+    assert connect_links.to_reconnect(broken, world.alice, email="client@example.com").link.email
+
+
 @pytest.mark.parametrize(("life", "length"), [("hour", timedelta(hours=1)), ("days", timedelta(days=3)),
                                               ("week", timedelta(days=7))])
 def test_it_lives_as_long_as_was_chosen(world, broken, clock, life, length):

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from socialconsole import jobs, mail, outbox
+from socialconsole import jobs, mail, members, outbox
 from socialconsole.database import writing
 from socialconsole.extensions import db
-from socialconsole.models import Message
+from socialconsole.models import EDITOR, Incident, Membership, Message, User, Workspace
 from tests.mail_server import SENDER, Box, Server
 from tests.services.test_incidents import at_once
 
@@ -57,6 +57,27 @@ def test_there_is_one_of_what_there_may_be_one_of(world, server):
     write(world, once="the only one")
     with writing():
         assert outbox.put(world.alice, outbox.OPENED, "Subject", "Text", once="the only one") is None
+
+
+def test_who_leaves_a_workspace_gets_no_more_mails_about_it(world, server, clock):
+    with writing() as session:
+        leaver = User(id="usr_leaver", email="leaver@example.com", password_hash="-", created_at=clock())
+        session.add_all((leaver, Workspace(id="wsp_other", name="Other", created_at=clock())))
+        session.flush()
+        session.add_all(Membership(workspace_id=one, user_id=leaver.id, role=EDITOR)
+                        for one in (world.workspace.id, "wsp_other"))
+        for number, one in enumerate((world.workspace.id, "wsp_other")):
+            about = Incident(id=f"inc_{number}", workspace_id=one, kind="account_broken", subject_type="account",
+                             subject_id=f"acc_{number}", opened_at=clock(), seen_at=clock())
+            session.add(about)
+            session.flush()
+            outbox.put(leaver, outbox.OPENED, f"About {one}", "-", about)
+        outbox.put(leaver, outbox.DIGEST, "Digest", "-")
+        outbox.put(leaver, "receipt", "Receipt", "-")
+    members.remove(world.workspace, leaver.id)
+    for one in outbox.due(clock()):
+        outbox.send(one)
+    assert {letter["Subject"] for letter in server.box.letters} == {"About wsp_other", "Receipt"}
 
 
 def test_a_server_that_is_away_gets_it_when_it_is_back(world, server, clock):
