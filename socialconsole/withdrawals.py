@@ -36,6 +36,9 @@ from .models import (
     Delivery,
     DeliveryEvent,
     Grant,
+    Incident,
+    Membership,
+    Message,
     PlatformApp,
 )
 from .outside import now as present
@@ -254,6 +257,7 @@ def _forget_account(account: Account, now: datetime) -> None:
     tokens.store_own(account, None)
     _forget_posts(account, names)
     _forget_events("account", account.id, names)
+    _forget_alerts(account, names)
     audit.record("account.forgotten", "account", account.id, "Disconnected and its data deleted, as its owner asked at "
                  f"{provider.name}", workspace_id=account.workspace_id)
 
@@ -268,6 +272,16 @@ def _forget_posts(account: Account, names: Sequence[str]) -> None:
             delivery.parts, delivery.handle = [], ""
         for event in db.session.scalars(select(DeliveryEvent).where(DeliveryEvent.delivery_id == delivery.id)):
             event.text = _without(event.text, names)
+
+
+def _forget_alerts(account: Account, names: Sequence[str]) -> None:
+    """What people were told of it, and what they are still to be mailed, names it no more."""
+    for incident in db.session.scalars(select(Incident).where(Incident.workspace_id == account.workspace_id)):
+        incident.subject_name = _without(incident.subject_name, names)
+        incident.summary, incident.step = _without(incident.summary, names), _without(incident.step, names)
+    here = select(Membership.user_id).where(Membership.workspace_id == account.workspace_id)
+    for message in db.session.scalars(select(Message).where(Message.user_id.in_(here))):
+        message.subject, message.body = _without(message.subject, names), _without(message.body, names)
 
 
 def _forget_grant(grant: Grant) -> None:

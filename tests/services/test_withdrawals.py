@@ -27,6 +27,9 @@ from socialconsole.models import (
     DeletionRequest,
     DeliveryEvent,
     Grant,
+    Incident,
+    Membership,
+    Message,
     PlatformApp,
 )
 from socialconsole.providers import PROVIDERS
@@ -193,6 +196,12 @@ def test_what_the_platform_told_of_the_person_is_deleted_and_what_was_written_st
                                   text="Waits for Acme Bakery to be reconnected."))
         session.add(AuditEvent(at=clock(), action="account.connected", subject_type="account", subject_id=account.id,
                                subject_name="Acme Bakery", workspace_id="wsp_1"))
+        session.add(Incident(workspace_id="wsp_1", kind="account_broken", subject_type="account", subject_id=account.id,
+                             subject_name="Acme Bakery", platform="twitter", summary="Acme Bakery has to be mended.",
+                             opened_at=clock(), seen_at=clock()))
+        session.add(Message(user_id=session.query(Membership).first().user_id, kind="opened", subject="@acme",
+                            to="someone@example.com", body="Acme Bakery cannot publish.", created_at=clock(),
+                            due_at=clock()))
     request = withdrawals.delete("twitter", signed())
     db.session.expire_all()
     assert (request.grants, request.accounts, request.done_at) == (1, 1, clock())
@@ -200,7 +209,7 @@ def test_what_the_platform_told_of_the_person_is_deleted_and_what_was_written_st
     assert (account.username, account.display_name, account.meta, account.avatar) == ("", "Deleted profile", {}, None)
     assert (out.state, out.permalink, out.platform_post_id, out.parts) == (PUBLISHED, "", "", [])
     assert out.post.text == "Bread is out" and waiting.state == CANCELLED
-    left = [value for model in (Account, Grant, AuditEvent, DeliveryEvent, DeletionRequest)
+    left = [value for model in (Account, Grant, AuditEvent, DeliveryEvent, DeletionRequest, Incident, Message)
             for row in db.session.query(model) for value in vars(row).values()]
     for trace in ("Acme", "acme", "x.com"):
         assert not any(trace in str(value) for value in left), trace
