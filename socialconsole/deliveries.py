@@ -333,10 +333,11 @@ def miss_held(now: datetime, seconds: float = math.inf) -> int:
     Each batch is a transaction of its own, unless one is open. What is left after so many seconds waits for the next
     look.
     """
-    late = is_over(now)
+    held = and_(Delivery.state == HELD, Delivery.hold == FOR_PLATFORM)
+    late = is_over(now) if db.session.scalar(select(Delivery.id).where(held).limit(1)) else None
     if late is None:
         return 0
-    which, missed, some = and_(Delivery.state == HELD, Delivery.hold == FOR_PLATFORM, late), 0, 1
+    which, missed, some = and_(held, late), 0, 1
     until = time.monotonic() + seconds
     while some and time.monotonic() < until:
         with writing():

@@ -54,7 +54,8 @@ def linked_accounts(call: Call, app: App, user_token: str, granted: frozenset[st
         if made.platform_user_id not in profiles or profiles[made.platform_user_id].problem:
             profiles[made.platform_user_id] = made
     if not any(_account(page) for page in found.values()):
-        if absent := tuple(one for one in ("instagram_basic", "pages_show_list") if one not in granted):
+        needed = ("instagram_basic", *(() if found else ("pages_show_list",)))
+        if absent := tuple(one for one in needed if one not in granted):
             raise PermissionMissing(_UNSEEN.format(" and ".join(f"`{one}`" for one in absent)), "no_account",
                                     scopes=absent)
         names = ", ".join(str(page.get("name") or page["id"]) for page in list(found.values())[:5])

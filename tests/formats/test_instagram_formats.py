@@ -277,10 +277,11 @@ class TestConnecting:
 
     def test_an_account_of_a_portfolio(self, playground):
         here = playground("instagram", PAGE)
-        assert here.consent(NADIA).profiles[0].username == "studio.reyes"
         basic = [one.name for one in here.provider.default_scopes(PAGE)]
         with pytest.raises(PermissionMissing, match="business_management"):
             here.consent(NADIA, basic)
+        # A further app: at the one above, what was given once would stay.
+        assert playground("instagram", PAGE).consent(NADIA).profiles[0].username == "studio.reyes"
 
     @pytest.mark.parametrize("settings", [{}, {"flat_exchange": True, "listed_profile": True}])
     def test_the_account_that_signed_in(self, playground, settings):

@@ -111,8 +111,8 @@ class TestYouTube(ProviderContract):
     refused = (
         Row("token", 400, oauth("invalid_grant", "Malformed auth code."), AttemptFailed,
             "The code from Google was too old or used twice. Connect again."),
-        Row("token", 401, oauth("invalid_client", "The provided client secret is invalid."), ConfigurationWrong, CLIENT,
-            {"field": "client_secret"}),
+        Row("token", 401, oauth("invalid_client", "The provided client secret is invalid."), ConfigurationWrong,
+            "The Client secret is wrong, or was made anew at Google.", {"field": "client_secret"}),
         Row("token", 401, oauth("invalid_client", "The OAuth client was not found."), ConfigurationWrong, CLIENT,
             {"field": "client_id"}),
         *(Row("renew", 401, oauth(code), ConfigurationWrong, CLIENT) for code in (

@@ -211,7 +211,7 @@ def test_the_roads_are_as_long_as_they_were(play):
     play(road, "one")
     calls = [one for one in road.passed if "commit" not in one]
     assert calls == ["before prepare", "after prepare", "before check", "before publish", "after publish"]
-    assert road.passed.count("after a commit") == 4, "claimed, kept, about to send, done"
+    assert road.passed.count("after a commit") == 5, "found not to be plain, claimed, kept, about to send, done"
     plain = Road(prepares=False)
     play(plain, "one")
     assert [one for one in plain.passed if "commit" not in one] == ["before publish", "after publish"]
