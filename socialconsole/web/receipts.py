@@ -42,7 +42,7 @@ def download(workspace_id: str, attempt_id: str) -> ResponseReturnValue:
     answer: Response = make_response(receipts.text(made))
     answer.headers["Content-Type"] = "text/plain; charset=utf-8"
     answer.headers["Content-Disposition"] = f'attachment; filename="{receipts.file_name(made)}"'
-    answer.headers["Cache-Control"] = "private, no-store"
+    answer.headers["Cache-Control"] = "no-store"
     return answer
 
 
