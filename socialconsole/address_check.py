@@ -7,6 +7,7 @@ name, connection, certificate, redirect, who answers. The result is kept until t
 
 import errno
 import json
+import logging
 import re
 import socket
 import ssl
@@ -45,6 +46,8 @@ from .config_checks import is_loopback, port_of
 from .database import refuse_open_transaction, writing
 from .extensions import db
 from .models import Installation, PlatformApp
+
+log = logging.getLogger("socialconsole.address_check")
 
 NOTE = "address_check"  # the row of Installation with the last result
 SEGMENT = "address-check"  # stands for a platform in the address that is called
@@ -191,6 +194,7 @@ def _look(config: Config, place: Place, number: int, found: dict[int, tuple[Find
     try:
         found[number] = _called(config, place)
     except Exception as error:  # a check must end with a sentence, whatever a proxy answers
+        log.warning("an address could not be checked", extra={"error": type(error).__name__})
         found[number] = _unsure("unreadable", f"what {place.parts.netloc} answers cannot be read "
                                 f"({type(error).__name__})."), ""
 

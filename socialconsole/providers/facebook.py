@@ -86,7 +86,7 @@ class Facebook(MetaProvider):
     renew_before_end = timedelta(days=30)
     account_outlives_grant = True
     revoke_kind = Revoke.PERSON
-    revoke_url = "https://www.facebook.com/settings/?tab=business_tools"
+    revoke_url = "https://www.facebook.com/help/405094243235242"  # says where; the settings themselves move
     revoke_where = "Settings → Business integrations (with a plain login: Apps and websites)"
     calls_back = ("deauthorize", "deletion")
 

@@ -101,7 +101,6 @@ class LinkedIn(OAuth2Provider):
     renewal, replay = Renewal.NONE, Replay.REUSABLE  # approved apps get a refresh token, which stays the same
     renew_before_end = timedelta(days=7)
     revoke_kind = Revoke.PAIR
-    revoke_url = "https://www.linkedin.com/mypreferences/d/data-privacy"
     revoke_where = "Settings → Data privacy → Permitted services"
 
     text_limit = TextLimit(3000, "characters")
