@@ -176,7 +176,9 @@ def _keep(workspace: Workspace, user: User, typed: Typed, values: dict[str, Any]
           nonce: str) -> Post:
     """Write a draft, or one that waits for approval, as `values` say; inside `writing()`. Raises as `save` does."""
     now, by = present(), actor(user)
-    opened = opened or posts.form_draft(workspace, nonce)
+    sent, opened = (None, opened) if opened else posts.made_by_form(workspace, nonce)
+    if sent is not None:
+        raise Conflict(sent)
     if opened is None:
         kept, is_news = _first(workspace, user, typed, values, nonce, now), True
     else:
@@ -198,9 +200,6 @@ def _keep(workspace: Workspace, user: User, typed: Typed, values: dict[str, Any]
 
 
 def _first(workspace: Workspace, user: User, typed: Typed, values: dict[str, Any], nonce: str, now: datetime) -> Post:
-    sent = posts.by_nonce(workspace, nonce)
-    if sent is not None:
-        raise Conflict(sent)
     if typed.is_empty:
         raise Invalid({"text": "There is nothing to keep yet. Write something first."})
     made = Post(id=new_id("pst"), workspace_id=workspace.id, author_id=user.id, author_name=actor(user),

@@ -126,27 +126,28 @@ def schedule(workspace: Workspace, user: User, content: Content, account_ids: Se
     where the very same text was written a moment ago, as after the browser's Back, and nobody said to send it once
     more. Raises Conflict if the draft was changed meanwhile. 404 for a file, or a draft, of another workspace.
     """
-    opened = opened or form_draft(workspace, nonce)
-    first = post(workspace, opened.post_id) if opened else by_nonce(workspace, nonce)
+    first = post(workspace, opened.post_id) if opened else made_by_form(workspace, nonce)[0]
     if first is not None and not is_unsent(first):
         return same_or_conflict(first, content) if opened else first
     if access.must_ask(workspace, user):
         raise Invalid({"approval": ASK_FIRST})
     planned = plan(workspace, content, account_ids, when=when, wall_time=wall_time, again=again, choices=choices)
     try:
-        with writing():
-            if opened is None and (first := by_nonce(workspace, nonce)) is not None:
-                return first
-            return write_plan(workspace, user, planned, nonce=nonce, opened=opened)
-    except IntegrityError:  # the same form, sent twice at the same moment
-        first = by_nonce(workspace, nonce)
-        if first is None:
-            raise
-        return first
+        try:
+            return _write_once(workspace, user, planned, nonce, opened)
+        except IntegrityError:  # the same form, sent or saved twice at the same moment: now the first can be seen
+            return _write_once(workspace, user, planned, nonce, opened)
     except Conflict as moved_on:
         if is_unsent(moved_on.post):
             raise
         return same_or_conflict(moved_on.post, content)
+
+
+def _write_once(workspace: Workspace, user: User, planned: Plan, nonce: str, opened: Opened | None) -> Post:
+    """Write what was planned, unless the same form has sent its post already; its draft becomes the post."""
+    with writing():
+        sent, draft = (None, opened) if opened else made_by_form(workspace, nonce)
+        return sent or write_plan(workspace, user, planned, nonce=nonce, opened=draft)
 
 
 def write_plan(workspace: Workspace, user: User, planned: Plan, *, nonce: str = "",
@@ -348,10 +349,15 @@ def is_unsent(found: Post) -> bool:
     return found.state in UNSENT or (found.state == CANCELLED and found.due_at is None)
 
 
-def form_draft(workspace: Workspace, nonce: str) -> Opened | None:
-    """The draft that this very form made, while it has no version but the first: a form sent without its name."""
+def made_by_form(workspace: Workspace, nonce: str) -> tuple[Post | None, Opened | None]:
+    """What this very form made: the post that was sent, or its draft while that has no version but the first.
+
+    Both by one look: between two, another request of the same form may write.
+    """
     found = by_nonce(workspace, nonce)
-    return Opened(found.id, 1) if found is not None and is_unsent(found) else None
+    if found is None:
+        return None, None
+    return (None, Opened(found.id, 1)) if is_unsent(found) else (found, None)
 
 
 def same_or_conflict(found: Post, content: Content) -> Post:

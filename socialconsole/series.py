@@ -156,19 +156,25 @@ def begin(workspace: Workspace, user: User, content: Content, account_ids: Seque
     if errors:
         raise Invalid(errors)
     try:
-        with writing():
-            return _by_nonce(workspace, nonce) or _begin(workspace, user, planned, every, last_day.strip(), nonce,
-                                                         opened or posts.form_draft(workspace, nonce))
-    except IntegrityError:  # the same form, sent twice at the same moment
-        known = _by_nonce(workspace, nonce)
-        if known is None:
-            raise
-        return known
+        return _begin_once(workspace, user, planned, every, last_day.strip(), nonce, opened)
+    except IntegrityError:  # the same form, sent or saved twice at the same moment: now the first can be seen
+        return _begin_once(workspace, user, planned, every, last_day.strip(), nonce, opened)
+
+
+def _begin_once(workspace: Workspace, user: User, planned: posts.Plan, every: str, last_day: str, nonce: str,
+                opened: Opened | None) -> Series:
+    with writing():
+        sent, draft = posts.made_by_form(workspace, nonce)
+        return _of(sent) or _begin(workspace, user, planned, every, last_day, nonce, opened or draft)
 
 
 def _by_nonce(workspace: Workspace, nonce: str) -> Series | None:
-    first = posts.by_nonce(workspace, nonce)
-    if first is None or posts.is_unsent(first):
+    return _of(posts.made_by_form(workspace, nonce)[0])
+
+
+def _of(first: Post | None) -> Series | None:
+    """The series that a form's post began. Raises Invalid (`repeat`) for one that does not repeat."""
+    if first is None:
         return None
     if first.series_id is None:
         raise Invalid({"repeat": "This form was sent already, as a single post. Open Compose anew to make it repeat."})

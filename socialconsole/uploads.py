@@ -127,9 +127,14 @@ def one(workspace: Workspace, user: User, upload_id: str) -> Upload:
 
 
 def unfinished(workspace: Workspace, user: User) -> list[Upload]:
-    """What this person began and is not whole or not measured yet, the newest first."""
+    """What this person began and is not whole or not measured yet, the newest first.
+
+    What nothing of has arrived is left out: there is nothing to go on from, as after a file that was cancelled while
+    its address was on the way.
+    """
     return list(db.session.scalars(select(Upload).where(
-        Upload.user_id == user.id, Upload.workspace_id == workspace.id, _is_open()).order_by(Upload.id.desc())))
+        Upload.user_id == user.id, Upload.workspace_id == workspace.id, _is_open(), Upload.received > 0)
+        .order_by(Upload.id.desc())))
 
 
 def _is_open() -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from socialconsole import address_check
 from socialconsole.address_check import Result, Row
@@ -41,8 +41,20 @@ def keep(inside: Flask, finding: Finding, note: str = "") -> None:
         address_check._keep(Result(address_check.outside.now(), (Row(url, "Public address", finding, note),)))
 
 
-def test_the_first_page_checks_by_itself(fresh_console: Console, page: Page) -> None:
-    page.goto(fresh_console.setup_link())
+def test_the_first_page_checks_by_itself(tmp_path: Path, browser: Browser) -> None:
+    empty = Console(tmp_path / "instance")  # one of its own: the module's may have been set up by the test before
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(empty.start().setup_link())
+        sees_its_address(page)
+    finally:
+        context.close()
+        empty.stop()
+
+
+def sees_its_address(page: Page) -> None:
+    """The first page says by itself that the address answers."""
     expect(page.get_by_role("region", name="Public address").get_by_text("Reachable")).to_be_visible()
     picture(page, "setup")
     looks.check(page)

@@ -104,6 +104,20 @@ class TestAtOnce:
         assert len(set(given)) == 1 and isinstance(given[0], str), given
         assert len(db.session.scalars(select(Post)).all()) == 1
 
+    @pytest.mark.parametrize("repeat", ["never", "day"])
+    def test_a_form_that_saves_itself_while_it_is_sent_is_sent(self, world, account, monkeypatch, repeat):
+        plan = posts.plan
+
+        def slow(*given, **more):
+            planned = plan(*given, **more)
+            draft_posts.save(world.workspace, world.alice, typed(account), nonce="n")  # after the look at the form
+            return planned
+
+        monkeypatch.setattr(posts, "plan", slow)
+        form = typed(account, repeat=repeat, **LATER)
+        sent = draft_posts.send(world.workspace, world.alice, form, nonce="n")
+        assert sent.deliveries and len(db.session.scalars(select(Post)).all()) == 1
+
     def test_a_draft_sent_by_several_requests_is_one_post(self, ground, world, account):
         draft = draft_posts.save(world.workspace, world.alice, typed(account))
         mine, place, person, target = seen(draft), world.workspace.id, world.alice.id, account.id
