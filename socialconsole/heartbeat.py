@@ -238,9 +238,12 @@ def _heads(heavy: bool, accounts: Sequence[str], now: datetime) -> dict[str, str
 
     Where another worker has it in hand, the next one of that profile waits for it.
     """
+    # Not `state` itself: PostgreSQL would read all that is due anywhere along the index of states, for each account,
+    # and sort it, instead of the first along the one that is in order already.
+    state = func.coalesce(Delivery.state, "")
     first = (select(Delivery.id)
              .where(Delivery.account_id == Account.id, Delivery.is_heavy == heavy, Delivery.due_at.is_not(None),
-                    Delivery.due_at <= now, Delivery.state.in_(TO_DO), deliveries.is_free(now))
+                    Delivery.due_at <= now, state.in_(TO_DO), deliveries.is_free(now))
              .order_by(Delivery.due_at, Delivery.id).limit(1).correlate(Account).scalar_subquery())
     rows = db.session.execute(select(Account.id, first).where(Account.id.in_(accounts)))
     heads: dict[str, str] = {account_id: delivery_id for account_id, delivery_id in rows if delivery_id}
