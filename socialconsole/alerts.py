@@ -18,8 +18,8 @@ from .models import EDITOR, OWNER, VIEWER, Incident, Membership, User
 # Kinds of incidents.
 ACCOUNT_BROKEN, ACCOUNT_ENDING, DATA_ENDING, POSTS_AT_RISK, POST_FAILED = (
     "account_broken", "account_ending", "data_ending", "posts_at_risk", "post_failed")
-PLATFORM_REFUSED, CREDENTIALS_WRONG, PLATFORM_OUT, CALLBACK_CHANGED, INSTALLATION = (
-    "platform_refused", "credentials_wrong", "platform_out", "callback_changed", "installation")
+PLATFORM_REFUSED, CREDENTIALS_WRONG, PLATFORM_OUT, CALLBACK_CHANGED, CANARY_FAILED, INSTALLATION = (
+    "platform_refused", "credentials_wrong", "platform_out", "callback_changed", "canary_failed", "installation")
 ALL, OWN, OFF = "all", "own", "off"  # which incidents of a kind are mailed
 DAILY, WEEKLY = "daily", "weekly"
 PROPOSED = ""  # as the console proposes
@@ -50,6 +50,8 @@ KINDS = (
          (POST_FAILED,), (ALL, OWN, OFF)),
     Kind(PLATFORM_REFUSED, "A platform refuses this console", "Its app, its ID or secret, or its callback is wrong.",
          (PLATFORM_REFUSED, CREDENTIALS_WRONG, CALLBACK_CHANGED), is_admins=True),
+    Kind(CANARY_FAILED, "A canary fails", "The profile that is read every quarter of an hour, so that trouble shows "
+         "there first.", (CANARY_FAILED,), is_admins=True),
     Kind(PLATFORM_OUT, "A platform is out of order", "For all profiles alike. Nobody has to do anything.",
          (PLATFORM_OUT,), is_admins=True),
     Kind(INSTALLATION, "The console itself needs somebody", "Its disk, its workers, its public address or its mails.",

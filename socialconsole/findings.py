@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select, union
 from ulid import ULID
 
-from . import accounts, alerts, breaker, outbox, platform_apps
+from . import accounts, alerts, breaker, canaries, outbox, platform_apps
 from .accounts import Outline
 from .extensions import db
 from .models import (
@@ -322,6 +322,13 @@ def _app(app: PlatformApp, now: datetime) -> tuple[str, str, str] | None:
     if change is not None:
         return alerts.CALLBACK_CHANGED, str(change), f"Register the new callback, then save Configure {name} again."
     return None
+
+
+def canaries_failing(now: datetime) -> list[Found]:
+    """The canaries that somebody has to look after."""
+    return [Found(alerts.CANARY_FAILED, CONSOLE, f"canary.{slug}", f"{provider_of(slug).name} canary",
+                  f"The canary of {provider_of(slug).name} fails. {trouble.text}", trouble.step, None, slug)
+            for slug, trouble in canaries.troubled(now)]
 
 
 def mails(now: datetime) -> list[Found]:

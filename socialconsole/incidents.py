@@ -154,7 +154,7 @@ def _look(now: datetime, state: _State, is_deep: bool, installation: Sequence[Fo
     back = BACK_DEEP if is_deep else BACK
     found = [*broken, *ending, *findings.at_risk(rows, told, now),
              *findings.posts(findings.before(newest if is_deep else state.seen, back)), *findings.apps(now),
-             *findings.mails(now), *installation]
+             *findings.canaries_failing(now), *findings.mails(now), *installation]
     if is_deep:
         found += [one for one in findings.data_ending(now) if one.subject_id not in told]
     return found, newest

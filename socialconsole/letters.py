@@ -28,6 +28,7 @@ SUBJECTS: Mapping[str, tuple[str, str]] = {
                                "are wrong"),
     alerts.PLATFORM_OUT: ("{name} is out of order", "{number} apps of {platform} are out of order"),
     alerts.CALLBACK_CHANGED: ("The callback of {name} changed", "The callbacks of {number} apps of {platform} changed"),
+    alerts.CANARY_FAILED: ("The canary of {platform} fails", "{number} canaries fail"),
     alerts.INSTALLATION: ("The console needs somebody: {name}", "The console needs somebody for {number} things"),
 }
 CURED: Mapping[str, tuple[str, str]] = {
@@ -45,6 +46,7 @@ CURED: Mapping[str, tuple[str, str]] = {
     alerts.PLATFORM_OUT: ("{name} works again", "{number} apps of {platform} work again"),
     alerts.CALLBACK_CHANGED: ("The callback of {name} is as it was saved",
                               "The callbacks of {number} apps of {platform} are as they were saved"),
+    alerts.CANARY_FAILED: ("The canary of {platform} is well again", "{number} canaries are well again"),
     alerts.INSTALLATION: ("The console is well again: {name}", "The console is well again in {number} things"),
 }
 
@@ -59,6 +61,8 @@ class Letter:
 
 def address(incident: Incident, public_url: str) -> str:
     """The page of the very thing that an incident is about."""
+    if incident.kind == alerts.CANARY_FAILED:
+        return f"{public_url}/admin/health#canaries"
     if incident.workspace_id is None:
         return f"{public_url}/admin/platforms/{incident.subject_id}" if incident.subject_type == APP else \
             f"{public_url}/admin/alerts"

@@ -10,7 +10,7 @@ import requests
 from flask import current_app
 from sqlalchemy import update
 
-from . import audit, breaker, deliveries, outside, platform_apps, tallies, tokens
+from . import audit, breaker, canaries, deliveries, outside, platform_apps, tallies, tokens
 from .connections import describe
 from .database import release, took, writing
 from .errors import ConfigurationWrong, NeedsReconnect, OutcomeUnknown, PlatformError, TryLater
@@ -100,6 +100,7 @@ def _read(account_id: str, profile: Profile, picture: tuple[bytes, str] | None) 
         if picture is not None:
             account.avatar, account.avatar_type = picture
         account.last_synced_at, account.sync_due_at = now, now + EVERY
+        canaries.was_read(account)
         if account.grant is not None and account.grant.app.trouble:  # the platform answers this app again
             platform_apps.clear_flag(account.grant.app_id)
             deliveries.release_app(account.grant.app, now)
@@ -110,6 +111,7 @@ def _failed(account_id: str, used: tokens.Access, error: PlatformError) -> None:
     with writing() as session:
         account = session.get_one(Account, account_id, populate_existing=True)
         account.sync_due_at = now + AFTER_TROUBLE
+        canaries.failed(account, error, now)
         if isinstance(error, NeedsReconnect):
             again = tokens.refused(used, error, now)
             if again is not None:

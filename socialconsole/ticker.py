@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import (
     address_check,
+    canaries,
     clock,
     credentials,
     heartbeat,
@@ -74,6 +75,7 @@ def run_ticker(app: Flask, stop: threading.Event | None = None) -> int:
         if began >= check_due:
             check_due = began + CHECK_EVERY
             complain.about("credentials", lambda: _within(app, lambda now: credentials.ring_due(now, ring)))
+            complain.about("canaries", lambda: _within(app, canaries.ring_due))
             complain.about("the address", lambda: _within(app, lambda now: address_check.ring_due(now, ring)))
         if began >= watch_due:
             watch_due = began + WATCH_EVERY

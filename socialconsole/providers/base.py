@@ -238,6 +238,7 @@ class Provider:
     # What else a further consent does to earlier ones, for people; "" where it does nothing else.
     consent_note: ClassVar[str] = ""
     one_scope_set: ClassVar[bool] = False  # asking for another set of scopes ends the person's earlier tokens
+    reading_costs: ClassVar[str] = ""  # what reading a profile costs, for people; "" where it is free
     profile_needs: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # scopes for reading name and picture, by mode
 
     # Keep alive

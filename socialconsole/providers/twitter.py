@@ -136,6 +136,7 @@ class Twitter(OAuth2Provider):
     text_limit = TEXT_LIMIT
     publish_needs = {"": ("tweet.write", "tweet.read", "users.read")}
     delete_needs = publish_needs
+    reading_costs = "X charges $0.010 for it, once a day however often it is read."
     profile_needs = {"": ("users.read", "tweet.read")}
     formats, fields, look = FORMATS, FIELDS, LOOK
     looks = (timedelta(seconds=10), timedelta(minutes=3))  # X charges for each post that is read

@@ -13,6 +13,7 @@ from ..access import may, requires
 from ..alerts import (
     ACCOUNT_BROKEN,
     ACCOUNT_ENDING,
+    CANARY_FAILED,
     CREDENTIALS_WRONG,
     DAILY,
     DATA_ENDING,
@@ -36,7 +37,7 @@ SIGNS = {
     ACCOUNT_BROKEN: ("token_expired", "Needs you"), ACCOUNT_ENDING: ("expiring", "Ends soon"),
     DATA_ENDING: ("warn", "Data ends"), POSTS_AT_RISK: ("warn", "At risk"), POST_FAILED: ("failed", "Not published"),
     PLATFORM_OUT: ("info", "Their outage"), PLATFORM_REFUSED: ("attention", "Refused"),
-    CREDENTIALS_WRONG: ("attention", "Credentials"),
+    CREDENTIALS_WRONG: ("attention", "Credentials"), CANARY_FAILED: ("attention", "Canary"),
 }
 OTHER = ("warn", "Attention")
 RECONNECTABLE = (ACCOUNT_BROKEN, ACCOUNT_ENDING, DATA_ENDING)
@@ -82,6 +83,8 @@ def _address(one: Incident) -> str:
     """The page of the very thing that an incident is about."""
     if one.subject_type == APP:
         return url_for("platform_apps.edit", segment=one.subject_id)
+    if one.kind == CANARY_FAILED:
+        return url_for("health.page", _anchor="canaries")
     if one.workspace_id is None:
         return url_for("alerts.admin")
     if one.subject_type == POST:

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import board, checklist, doctor, weather
+from .. import board, canaries, checklist, doctor, weather
 from ..access import requires
 from ..config import Config
 from ..outside import now as present
@@ -65,6 +65,22 @@ def keys() -> ResponseReturnValue:
     is_kept = checklist.confirm_keys(request.form.get("keys", ""), g.user, present())
     return moved(url_for("health.page", _anchor="checklist"), "Noted: there is a copy of the keys." if is_kept
                  else CHANGED)
+
+
+@bp.post("/canary")
+@requires("admin")
+def canary() -> ResponseReturnValue:
+    """An admin makes one of their own profiles the canary of its platform, or none."""
+    platform = request.form.get("platform", "")
+    if platform not in PROVIDERS:
+        abort(404)
+    try:
+        chosen = canaries.choose(g.user, platform, request.form.get("account", "")[:40], present())
+    except canaries.NotOffered as error:
+        return moved(url_for("health.page", _anchor="canaries"), str(error))
+    name = PROVIDERS[platform].name
+    return moved(url_for("health.page", _anchor="canaries"), f"{name} has no canary." if chosen is None else
+                 f"The canary of {name} is read within a minute, then every quarter of an hour.")
 
 
 @bp.get("/report")

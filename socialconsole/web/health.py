@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from flask import Blueprint, current_app, url_for
+from flask import Blueprint, current_app, g, url_for
 from flask.typing import ResponseReturnValue
 from rq import Worker
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .. import board, checklist, explanations, metrics, platform_apps, retention, tallies, weather
+from .. import board, canaries, checklist, explanations, metrics, platform_apps, retention, tallies, weather
 from ..access import requires
 from ..config import Config
 from ..extensions import db
@@ -159,7 +159,7 @@ def page() -> ResponseReturnValue:
     return show("health.html", "glance", found=found, cards=_cards(found, now), platforms=_platforms(found, now),
                 charts=drawn, every=EVERY, rules=_rules(), seen=_seen(found), now=now,
                 is_fresh=all(each.is_empty for each in drawn) and not (found.rows and found.rows.deliveries),
-                **_installation(now, found))
+                **_installation(now, found), **_canaries(now, found))
 
 
 def _installation(now: datetime, found: Figures) -> dict[str, Any]:
@@ -172,6 +172,14 @@ def _installation(now: datetime, found: Figures) -> dict[str, Any]:
             "unsure": [item for item in items if item.state == checklist.UNKNOWN],
             "in_order": [item for item in items if item.state == checklist.OK], "steps": steps,
             "mark": checklist.fingerprint(current_app.extensions["config"])}
+
+
+def _canaries(now: datetime, found: Figures) -> dict[str, Any]:
+    """The canaries of all platforms that are in use; with forms, so no part of what polls either."""
+    if wants_block() or found.rows is None:
+        return {}
+    used = [row.provider.slug for row in platform_apps.overview(now) if row.app is not None and row.app.is_saved]
+    return {"canaries": canaries.lines(used, g.user, now)}
 
 
 # ---------------------------------------------------------------- cards

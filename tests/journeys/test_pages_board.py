@@ -264,3 +264,40 @@ def test_the_report_has_nothing_of_a_tenant_and_no_secret_in_it(house, admin):
     assert told["platforms"][0]["platform"] == "twitter" and told["platforms"][0]["numbers"]["token_expired"] == 1
     assert [line.split()[0] for line in archive.read("settings.txt").decode().splitlines()] == list(settings.NAMES)
     assert json.loads(archive.read("counts.json"))["activity_7_days"] == {"account.paused": 1, "other": 2}
+
+
+# ---------------------------------------------------------------- canaries
+
+
+def canaries_of(page):
+    """The part of the page that is about canaries, in words."""
+    return words(page.text.split('id="canaries"')[1].split("</section>")[0])
+
+
+def test_an_admin_chooses_a_canary_of_their_own_and_none_again(house, sign_in):
+    house.account()
+    with house.app.app_context(), writing() as session:
+        session.get_one(User, house.cast.alice.id).is_admin = True
+    client = as_person(house, sign_in, house.cast.alice).client
+    page = client.get("/admin/health")
+    assert "None is chosen." in canaries_of(page)
+    select = page.text.split('id="canary-of-twitter"')[1].split("</select>")[0]
+    offered = re.findall(r'<option value="(acc_[^"]+)"', select)
+    answer = post(client, "/admin/health/canary", page, platform="twitter", account=offered[0])
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/health#canaries")
+    page = client.get("/admin/health")
+    assert "The canary of X is read within a minute" in words(page) and "X: Acme Bakery" in canaries_of(page)
+    post(client, "/admin/health/canary", page, platform="twitter", account="")
+    assert "None is chosen." in canaries_of(client.get("/admin/health"))
+
+
+def test_a_canary_of_others_is_refused_and_so_is_an_unknown_platform(house, admin, sign_in):
+    house.platform("twitter")
+    root = as_person(house, sign_in, house.cast.root).client
+    page = root.get("/admin/health")
+    assert "Connect a profile of your own to X first." in canaries_of(page) and 'name="account"' not in page.text
+    answer = post(root, "/admin/health/canary", page, platform="twitter", account="acc_bread")
+    assert answer.status_code == 303
+    page = root.get("/admin/health")
+    assert "Choose one of your own profiles." in words(page) and "None is chosen." in canaries_of(page)
+    assert post(root, "/admin/health/canary", page, platform="myspace", account="").status_code == 404

@@ -22,7 +22,7 @@ LAYERS = (
     {"posts", "post_lists", "diagnosis", "series", "calendars", "feeds", "expiry"},
     {"checks"},
     {"uploads", "library", "thumbnails"},
-    {"drafts", "tokens", "spool", "slots", "risks", "lights", "receipts"},
+    {"drafts", "tokens", "spool", "slots", "risks", "lights", "receipts", "canaries"},
     {"media", "previews", "appearance", "explanations", "converting", "deliveries", "platform_apps", "accounts",
      "breaker", "members", "workspaces", "outbox", "alerts", "weather"},
     {"access", "logins", "passwords", "audit", "assets", "journal", "store", "recordings"},
