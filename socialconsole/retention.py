@@ -43,6 +43,7 @@ from .models import (
     Recording,
     SignInFailure,
 )
+from .models_api import ApiAnswer, ApiKey, Plan
 
 log = logging.getLogger("socialconsole.retention")
 
@@ -51,6 +52,7 @@ MOST_BATCHES = 500  # of one rule in one run; what is left waits for the next
 NOTE = "cleaned"  # the row of Installation that says what the last run did
 FILES = "files"
 FAILURES_KEPT = timedelta(days=1)  # far beyond the window in which they count
+ANSWERS_KEPT = timedelta(days=1)  # for so long an Idempotency-Key counts
 
 Pieces = Iterable[int]  # how many rows each transaction removed
 
@@ -76,12 +78,18 @@ class Cleaned:
 
 
 def _logins(before: datetime) -> Pieces:
-    """Logins that ended or idled out, sign-ins that failed, links and invitations that were used or ran out."""
+    """Logins, API keys, links and invitations that ended, sign-ins that failed, and plans that are over.
+
+    Answers of the API count for a day, whatever is set.
+    """
     over = or_(Login.expires_at < before, Login.ended_at < before, Login.seen_at < before - logins.IDLE_END)
     yield from _rows(Login, Login.id, over)
     yield from _rows(SignInFailure, SignInFailure.id, SignInFailure.at < max(before, _now() - FAILURES_KEPT))
     yield from _rows(Invitation, Invitation.id, or_(Invitation.expires_at < before, Invitation.ended_at < before))
     yield from _rows(OneTimeLink, OneTimeLink.id, or_(OneTimeLink.expires_at < before, OneTimeLink.used_at < before))
+    yield from _rows(ApiAnswer, ApiAnswer.name_hash, ApiAnswer.created_at < max(before, _now() - ANSWERS_KEPT))
+    yield from _rows(Plan, Plan.id, Plan.expires_at < before)
+    yield from _rows(ApiKey, ApiKey.id, or_(ApiKey.revoked_at < before, ApiKey.expires_at < before))
 
 
 def _attempts(before: datetime) -> Pieces:
@@ -148,8 +156,8 @@ def _audit(before: datetime) -> Pieces:
 
 
 RULES = (
-    Rule("logins", "Logins that ended, failed sign-ins (after a day at most), one-time links and invitations that were "
-         "used or ran out", _logins),
+    Rule("logins", "Logins and API keys that ended, failed sign-ins and answers kept for programs (after a day at "
+         "most), plans that are over, one-time links and invitations that were used or ran out", _logins),
     Rule("attempts", "Connections of profiles that were finished, declined, failed or ran out of time", _attempts),
     Rule("recordings", "Timelines of connections, renewals and tries to publish; those of renewals and posts that went "
          "well, after 7 days at most", _recordings),

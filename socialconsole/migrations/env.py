@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from socialconsole import models
+from socialconsole import models_api
 from socialconsole.database import UtcDateTime
 
 
@@ -16,7 +16,7 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
-    target_metadata=models.Base.metadata,
+    target_metadata=models_api.Base.metadata,
     render_as_batch=connection.dialect.name == "sqlite",
     render_item=render_item,
     transactional_ddl=False,  # the caller holds the one transaction
