@@ -4,7 +4,7 @@
 #   CHROMIUM=path       the browser to test with
 #   CHAOS="--seed 7 --only step_kills --database sqlite --scale 0.05"   what `make chaos` does, all of it optional
 
-.PHONY: run test bench chaos lock clean
+.PHONY: run test bench chaos fuzz client lock clean
 .DEFAULT_GOAL := run
 export PYTHON BROWSER CHROMIUM
 
@@ -23,6 +23,14 @@ bench:
 chaos:
 	@sh scripts/set-up.sh test
 	@.venv/bin/python scripts/chaos.py $(CHAOS)
+
+# 300 requests of each sort for each call of the API: more than 10,000 in all.
+fuzz:
+	@sh scripts/set-up.sh test
+	@FUZZ=$${FUZZ:-300} .venv/bin/python -m pytest -q --timeout 0 tests/journeys/test_api_fuzz.py
+
+client:
+	@.venv/bin/python scripts/make_client.py
 
 lock:
 	@sh scripts/lock.sh

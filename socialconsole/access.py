@@ -31,7 +31,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "people": frozenset({OWNER}),  # invite, change roles, remove
     "settings": frozenset({OWNER}),  # name, time zone, window, approval
 }
-BESIDE = ("public", "signed_in", "admin")
+BESIDE = ("public", "signed_in", "admin", "key")  # key: a program signs in, see `api`
 
 # What a member without the permission reads, and who can help.
 WHY_NOT = {
@@ -113,6 +113,8 @@ def find_login() -> None:
     g.address = request.remote_addr or ""
     g.login = g.user = g.workspace = g.role = None
     token = request.cookies.get(cookie_name(), "")
+    if permission_of(request.endpoint) == "key":
+        return  # no cookie counts there
     if token and len(token) <= 100 and request.endpoint != "assets.file":
         g.login = logins.find(token, outside.now())
         g.user = g.login.user if g.login else None
@@ -121,8 +123,8 @@ def find_login() -> None:
 def check_permission() -> ResponseReturnValue | None:
     """Before each request: let it pass, or answer 404, 403 or the way to sign in."""
     permission = permission_of(request.endpoint)
-    if not permission or permission == "public":
-        return None  # no route at all is answered by Flask, 404 or 405
+    if not permission or permission in ("public", "key"):
+        return None  # a key is asked for by the operation itself; no route at all is answered by Flask, 404 or 405
     if g.user is None:
         return _to_sign_in()
     if permission in PERMISSIONS:

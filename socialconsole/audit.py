@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, or_, select, tuple_
 
 from .database import add_row
 from .extensions import db
-from .models import AuditEvent, new_id
+from .models import AuditEvent, User, new_id
 from .outside import now as present
 
-LONGEST_NAME = 200
+LONGEST_NAME, LONGEST_ACTOR = 200, 254
 
 
 class Anywhere:
@@ -29,9 +29,15 @@ def record(action: str, subject_type: str, subject_id: str, summary: str, *, wor
     """Write one event; inside `writing()`. Who and from where come from the request, if there is one."""
     user = g.get("user") if has_app_context() else None
     add_row(AuditEvent, id=new_id("evt"), at=present(), workspace_id=workspace_id, user_id=user.id if user else None,
-            user_name=user.shown if user else "", action=action, subject_type=subject_type, subject_id=subject_id,
+            user_name=_name_of(user) if user else "", action=action, subject_type=subject_type, subject_id=subject_id,
             subject_name=name[:LONGEST_NAME], summary=summary, detail=detail,
             address=(g.get("address") or "") if has_app_context() else "")
+
+
+def _name_of(user: User) -> str:
+    """Who it was: a person, or a program by the key that this person made."""
+    key = g.get("key")
+    return f"{user.shown} by key {key.name}"[:LONGEST_ACTOR] if key is not None else user.shown
 
 
 def events(*, workspace_id: str | None | Anywhere = ANYWHERE, subjects: Sequence[tuple[str, str]] = (),

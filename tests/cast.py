@@ -32,6 +32,7 @@ from socialconsole.models import (
     User,
     Workspace,
 )
+from socialconsole.models_api import ApiKey, Plan
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -127,6 +128,9 @@ class Things:
     recording_id: str = "rec_bread"
     link_id: str = "cnl_bread"
     incident_id: str = "inc_bread"
+    key_id: str = "key_bread"
+    instance_key_id: str = "key_root"
+    plan_id: str = "pln_bread"
     card_name: str = "preview_" + 32 * "0"
 
 
@@ -156,6 +160,13 @@ def make_things(cast: Cast) -> Things:
                               subject_id=things.delivery_id, at=now, outcome="ok",
                               steps=[{"at": 0, "note": "Secret recipe"}]))
         session.add(Slot(id=things.slot_id, workspace_id=bakery, weekday=0, wall="08:30"))
+        session.add(ApiKey(id=things.key_id, workspace_id=bakery, user_id=cast.alice.id, name="Secret recipe",
+                           prefix="sck_bread", token_hash="-", permissions=["read"], created_at=now))
+        session.add(ApiKey(id=things.instance_key_id, user_id=cast.root.id, name="Console", prefix="sck_root",
+                           token_hash="--", permissions=["instance"], created_at=now))
+        session.add(Plan(id=things.plan_id, workspace_id=bakery, asked_by="Secret recipe", action="publish",
+                         request={"method": "POST", "path": "/v1/posts", "body": {"text": "Secret recipe"}},
+                         created_at=now, expires_at=now + timedelta(days=1)))
         post = Post(id=things.post_id, workspace_id=bakery, author_id=cast.alice.id, text="Secret recipe", due_at=now,
                     form_nonce="nonce", created_at=now)
         session.add_all((app, grant, account, post))

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException, default_exceptions
 
+from ..api import problems
 from ..database import is_full, is_trouble
 from .page import fragment_error, show, wants_block
 
@@ -86,7 +87,8 @@ def _database(error: DBAPIError | NoConnectionFree) -> ResponseReturnValue:
     log.error("database full" if full else "database not available", extra={"error": type(cause).__name__})
     title, happened, step = NO_ROOM if full else NO_DATABASE
     answer = error_page(503, title, happened, step)
-    if request.accept_mimetypes.best_match(("text/html", "application/json")) == "application/json":
+    wants = request.accept_mimetypes.best_match(("text/html", "application/json"))
+    if wants == "application/json" and not problems.is_for_programs():
         answer = jsonify(error="database_full" if full else "database_unavailable", message=f"{title}. {happened}")
         answer.status_code = 503
     answer.headers["Retry-After"] = str(AGAIN_WHEN_FULL if full else AGAIN_AFTER)
@@ -95,6 +97,8 @@ def _database(error: DBAPIError | NoConnectionFree) -> ResponseReturnValue:
 
 def error_page(status: int, title: str, happened: str, step: str) -> Response:
     """The page, or for htmx the part of it that goes above the page in front of the person."""
+    if problems.is_for_programs():
+        return problems.of_status(status, happened)
     if status >= 500:
         g.user = g.workspace = None  # the frame around a page reads the database, which may be what failed
     context = {"code": status, "title": title, "happened": happened, "step": step}

@@ -3,12 +3,18 @@
 New routes are walked by themselves. A route with a parameter that is unknown here makes the walk fail.
 """
 
+import re
+
 import pytest
 from flask import Flask
+from pydantic.alias_generators import to_camel
 
-from socialconsole import access, audit
+from socialconsole import access, api_keys, audit, outside
+from socialconsole.api.operations import OPERATIONS
 from socialconsole.database import writing
-from socialconsole.models import EDITOR, VIEWER
+from socialconsole.extensions import db
+from socialconsole.models import EDITOR, VIEWER, User, Workspace
+from socialconsole.public_ids import public
 from tests.cast import make_things
 from tests.journeys.walk import ABSENT, form_token, same, steps, tenant_steps
 
@@ -46,7 +52,7 @@ def test_the_walk_sees_every_kind_of_route(app: Flask):
     assert {step.permission for step in every} == {"public", "signed_in", "admin", *access.PERMISSIONS}
     assert {name for step in every for name in step.ids} == {
         "account_id", "attempt_id", "post_id", "delivery_id", "media_id", "upload_id", "series_id", "member_id",
-        "invitation_id", "slot_id", "link_id", "recording_id", "incident_id"}
+        "invitation_id", "slot_id", "link_id", "recording_id", "incident_id", "key_id", "plan_id"}
 
 
 def test_nobody_gets_further_than_the_sign_in_page(app, client, cast, things):
@@ -155,3 +161,42 @@ def test_a_page_offers_only_what_the_role_may_do(cast, things, as_):
         page = as_(who)[0].get("/w/wsp_bakery/posts").text
         assert ('href="/w/wsp_bakery/compose"' in page) is offered, who
         assert ('href="/admin/platforms"' in page) is (who == "alice"), who
+
+
+# ---------------------------------------------------------------- programs
+
+
+def test_every_call_asks_for_a_key_and_a_strangers_id_is_like_an_absent_one(app, cast, things):
+    with app.app_context():
+        place, charlie = db.session.get_one(Workspace, cast.cycles.id), db.session.get_one(User, cast.charlie.id)
+        token = api_keys.create(place, charlie, "Test", tuple(api_keys.PERMISSIONS), None, outside.now())[1]
+    client, headers, walked = app.test_client(use_cookies=False), {"Authorization": f"Bearer {token}"}, 0
+    for one in OPERATIONS.values():
+        own = {"workspaceId": public(cast.cycles.id)}
+        foreign = path_of(one, {**snake(things), **own})
+        nobody = client.open(foreign, method=one.method)
+        assert nobody.status_code == 401 and nobody.json["code"] == "unauthenticated", one.name
+        for name in set(one.ids) - {"workspaceId"}:
+            given = {**snake(things), **own}
+            body = {} if one.body is not None else None
+            theirs = client.open(path_of(one, given), method=one.method, headers=headers, json=body)
+            absent = client.open(path_of(one, {**given, name: f"{given[name][:4]}{'0' * 26}"}), method=one.method,
+                                 headers=headers, json=body)
+            assert theirs.status_code == absent.status_code, (one.name, theirs.text)
+            assert theirs.status_code in (400, 404, 415, 422), (one.name, theirs.text)
+            assert theirs.json == absent.json
+            walked += 1
+        if "workspaceId" in one.ids:
+            other = client.open(path_of(one, {**snake(things), "workspaceId": public(cast.bakery.id)}),
+                                method=one.method, headers=headers, json={} if one.body is not None else None)
+            assert other.status_code == 404, one.name
+    assert walked >= 5
+
+
+def path_of(one, values):
+    return re.sub(r"\{(\w+)\}", lambda found: public(values[found[1]]), one.path)
+
+
+def snake(things):
+    """The ids of the bakery by the names that paths of the API have for them."""
+    return {to_camel(name): value for name, value in vars(things).items()}
