@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import address_check, checklist, create_app, credentials, doctor, outside, start
+from . import address_check, checklist, create_app, credentials, doctor, outside, start, terminal
 from .config import Config
 from .doctor import BROKEN, Report
 
@@ -25,8 +25,8 @@ WHO = "Command line"  # in the history
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser's commands."""
-    parser = commands.add_parser("doctor", help=HELP, description=ABOUT,
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.add_parser("doctor", help=HELP, description=ABOUT, **terminal.epilog(
+        "doctor --probe --json", "doctor --bundle report.zip"))
     parser.add_argument("--json", action="store_true", help="print one JSON object, with keys that stay as they are")
     parser.add_argument("--bundle", metavar="FILE", help="also write a ZIP file to hand on: no secret, no person, no "
                         "workspace and no post is in it")

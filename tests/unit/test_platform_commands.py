@@ -66,6 +66,29 @@ def test_configure_changes_only_what_is_named(run, config):
         assert (row.client_id, row.mode, platform_apps.open_secret(row)) == (ID, "organization", SECRET)
 
 
+def test_configure_takes_all_that_the_dialog_takes(run, config, cast, tmp_path):
+    file = tmp_path / "secret.txt"
+    file.write_text(f"{SECRET}\nmore\n")
+    code, out, _ = run("configure", "linkedin", "--client-id", ID, "--client-secret-file", str(file), "--name", "Ours",
+                       "--workspace", "Harbour Bakery", "--workspace", "ws_cycles", "--json")
+    told = json.loads(out)
+    assert code == 0 and "client ID" in told["changed"] and told["callback"].endswith("/api/connect/linkedin/callback")
+    with create_app(config).app_context():
+        row = platform_apps.app_of("linkedin")
+        assert (platform_apps.open_secret(row), row.name) == (SECRET, "Ours")
+        assert sorted(row.workspace_ids) == ["wsp_bakery", "wsp_cycles"]
+    features = [one.slug for one in PROVIDERS["linkedin"].features_of("member")]
+    assert run("configure", "linkedin", "--workspace", "all", "--feature", features[0])[0] == 0
+    assert "Known are: " in run("configure", "linkedin", "--feature", "fly")[2]
+    assert "Known are: " in run("configure", "linkedin", "--mode", "guest")[2]
+    with create_app(config).app_context():
+        assert platform_apps.app_of("linkedin").workspace_ids == []
+    assert run("configure", "linkedin", "--client-secret-file", str(tmp_path / "none"))[2] == (
+        "The file for the client secret cannot be read: No such file or directory. Check its name.\n")
+    assert "no value of this platform's apps" in run("configure", "linkedin", "--option", "colour=blue")[2]
+    assert "There is no workspace" in run("configure", "linkedin", "--workspace", "nowhere")[2]
+
+
 @pytest.mark.parametrize(("arguments", "typed", "words"), [
     (("--client-id", ID, "--client-secret-stdin"), "", "Standard input was empty"),
     (("--client-id", ID, "--client-secret-stdin"), f"{ID}\n", "client_secret: "),
@@ -103,7 +126,8 @@ def test_on_asks_first(run, says):
     code, _, err = run("on", "linkedin")
     assert code == 2 and "--anyway" in err
     assert run("on", "linkedin", "--anyway")[:2] == (0, "LinkedIn is on. Tenants can connect it now.\n")
-    assert run("off", "linkedin")[0] == 0
+    told = json.loads(run("off", "linkedin", "--note", "Back on Monday.", "--json")[1])
+    assert (told["platform"], told["on"]) == ("linkedin", False) and told["said"].startswith("LinkedIn is off.")
 
 
 def test_list_says_how_each_stands(run, says):
@@ -113,7 +137,7 @@ def test_list_says_how_each_stands(run, says):
     found = {one["platform"]: one for one in json.loads(run("list", "--json")[1])}
     assert list(found) == list(PROVIDERS)
     assert (found["linkedin"]["on"], found["linkedin"]["verdict"], found["twitter"]["verdict"]) == (True, VALID, None)
-    assert len(run("list")[1].splitlines()) == len(PROVIDERS)
+    assert len(run("list")[1].splitlines()) == 1 + len(PROVIDERS)
 
 
 def test_an_unknown_platform_and_a_silent_sandbox_are_told(run):
