@@ -5,7 +5,27 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from . import access, create_app, doctor_command, logs, media_store, outside, platform_commands, roles, start, ticker
+from . import (
+    access,
+    account_commands,
+    completion_command,
+    config_commands,
+    create_app,
+    doctor_command,
+    event_commands,
+    key_commands,
+    logs,
+    media_store,
+    outside,
+    people_commands,
+    platform_commands,
+    post_commands,
+    roles,
+    start,
+    terminal,
+    ticker,
+    workspace_commands,
+)
 from . import config as settings
 from .config import Config
 
@@ -18,11 +38,27 @@ HELP = {
     "upgrade": "bring the database up to this version",
     "check": "say what each setting is and what is wrong; shows no secret",
 }
+# in the order of the help
+FURTHER = (people_commands, workspace_commands, account_commands, post_commands, key_commands, event_commands,
+           completion_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 done, 1 refused, 2 settings or database are wrong, or unsure."""
-    given = _parser().parse_args(arguments)
+    try:
+        try:
+            return _run(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return terminal.hang_up()
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.command == "completion":
+        return _say(completion_command.script(parser, given.shell).rstrip())
     os.umask(0o077)  # the database, its copies, the keys and the store are this user's alone
     config = settings.read()
     commands: dict[str, Callable[[], int]] = {
@@ -34,9 +70,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "upgrade": lambda: _upgrade(config),
         "check": lambda: _check(config),
         "setup": lambda: _setup(config, given),
-        "people": lambda: _reset_link(config, given.email),
+        "people": lambda: people_commands.run(config, given),
+        "members": lambda: people_commands.run(config, given),
+        "workspaces": lambda: workspace_commands.run(config, given),
+        "accounts": lambda: account_commands.run(config, given),
+        "posts": lambda: post_commands.run(config, given),
+        "keys": lambda: key_commands.run(config, given),
+        "events": lambda: event_commands.run(config, given),
         "platforms": lambda: platform_commands.run(config, given),
         "doctor": lambda: doctor_command.run(config, given),
+        "config": lambda: config_commands.run(config, given),
     }
     return commands[given.command]()
 
@@ -45,22 +88,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="socialconsole", description="A console for the social profiles of a team.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for name, text in HELP.items():
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(name, help=text, description=terminal.sentence(text), **terminal.epilog(name))
         if name == "worker":
             command.add_argument("--count", type=_count, default=None, help="how many workers (default: WORKERS)")
             command.add_argument("--no-ticker", action="store_true", help="leave the ticker to another machine")
-    setup = commands.add_parser("setup", help="create the first admin and workspace; does nothing if they exist")
+    about = "create the first admin and workspace; does nothing if they exist"
+    setup = commands.add_parser("setup", help=about, description=terminal.sentence(about), **terminal.epilog(
+        'setup --email mara@example.com --password-stdin --workspace "Harbour Bakery" < password.txt'))
     setup.add_argument("--email", required=True)
     setup.add_argument("--password-stdin", action="store_true", required=True,
                        help="read the password from standard input")
     setup.add_argument("--workspace", required=True, help="name of the first workspace")
     setup.add_argument("--time-zone", default="UTC", help="such as Europe/Stockholm (default UTC)")
-    people = commands.add_parser("people", help="look after people").add_subparsers(dest="action", required=True,
-                                                                                    metavar="action")
-    reset = people.add_parser("reset-link", help="print a link with which somebody can set a new password")
-    reset.add_argument("--email", required=True)
     platform_commands.add_to(commands)
     doctor_command.add_to(commands)
+    config_commands.add_to(commands)
+    for further in FURTHER:
+        further.add_to(commands)
     return parser
 
 
@@ -151,17 +195,6 @@ def _setup(config: Config, given: argparse.Namespace) -> int:
         except access.Invalid as error:
             return _refuse(*error.errors.values())
     return _say(f"Social Console is set up. Sign in at {config.public_url}")
-
-
-def _reset_link(config: Config, email: str) -> int:
-    problems = start.part_problems(config, wants_store=False)
-    if problems:
-        return start.say_problems(problems)
-    with create_app(config).app_context():
-        try:
-            return _say(access.reset_link(email))
-        except access.UnknownPerson as error:
-            return _refuse(str(error))
 
 
 def _refuse(*reasons: str) -> int:

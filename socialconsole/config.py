@@ -82,6 +82,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("MAIL_FROM", "", "The sender of those mails, such as `Social Console <console@example.org>`."),
     Setting("METRICS_TOKEN", "", "Opens `/metrics` to whoever sends `Authorization: Bearer` with it; at least 20 "
             "characters. Empty: only this machine may ask, and only if `TRUSTED_PROXIES` is 0.", secret=True),
+    Setting("CONSOLE_FILE", "", "A file with the configuration of platforms and workspaces, as `socialconsole config "
+            "export` writes it. It is taken over at each start, and what it says of an app cannot be changed in the "
+            "console. Empty: none."),
     Setting("LOG_FORMAT", "text", "`text` or `json`, one line per event."),
 )
 NAMES = tuple(setting.name for setting in SETTINGS)
@@ -118,6 +121,7 @@ class Config:
     mail_url: str = field(repr=False)
     mail_from: str
     metrics_token: str = field(repr=False)
+    console_file: Path | None
     log_format: str
     source: dict[str, str]
     problems: list[str] = field(default_factory=list)
@@ -212,6 +216,7 @@ def _build(values: dict[str, str], source: dict[str, str], instance: Path, probl
         retention_days=checks.days("RETENTION", values["RETENTION"], RETENTION_DAYS, problems),
         mail_url=values["MAIL_URL"], mail_from=values["MAIL_FROM"],
         metrics_token=values["METRICS_TOKEN"],
+        console_file=instance / Path(values["CONSOLE_FILE"]).expanduser() if values["CONSOLE_FILE"] else None,
         log_format=checks.one_of("LOG_FORMAT", values["LOG_FORMAT"], ("text", "json"), problems),
         source=source, problems=problems, warnings=warnings,
         shown={setting.name: values[setting.name] for setting in SETTINGS if not setting.secret})

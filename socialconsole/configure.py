@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from . import audit, configure_checks, deliveries, platform_apps, tokens
+from . import audit, configure_checks, deliveries, managed_apps, platform_apps, tokens
 from .configure_checks import Settings
 from .configure_checks import stored_settings as stored_settings  # part of what this module offers
 from .configure_losses import WhatIf, what_if
@@ -75,6 +75,10 @@ class NotPossible(Exception):
     """This cannot be done now; the message says why and what comes first."""
 
 
+class Managed(NotPossible):
+    """A file says how this app is set; the message says which one."""
+
+
 @dataclass(frozen=True)
 class Saved:
     """What saving did: the app, the changed values in words (none: nothing was new), and how many profiles it ended."""
@@ -88,18 +92,19 @@ class Saved:
 
 
 def save(segment: str, values: Mapping[str, Any], user: User, now: datetime, *, confirm: bool = False,
-         complete: bool = False) -> Saved:
+         complete: bool = False, by_file: bool = False) -> Saved:
     """Check and store what the admin typed. `complete`: refuse unless id and secret are there, for turning on.
 
-    Raises Invalid, Stale, and NeedsConfirmation until `confirm` is given. Saving the same values again does nothing.
+    Raises Invalid, Stale, NeedsConfirmation until `confirm` is given, and Managed unless it is the file that says so
+    (`by_file`). Saving the same values again does nothing.
     """
     provider = platform_apps.provider_at(segment)
+    if not by_file:
+        refuse_managed(segment)
     with writing():
         alone(ADMIN)
         app = platform_apps.at(segment)
-        typed, errors = configure_checks.read(provider, values, platform_apps.callback_url(segment), now.date())
-        found = _against_stored(provider, app, typed, complete)
-        errors = {field: sentence for field, sentence in (found | errors).items() if sentence}
+        typed, errors = read(provider, segment, values, now, complete=complete)
         if errors:
             raise Invalid(errors)
         _refuse_stale(app, typed, values.get("version"))
@@ -108,6 +113,21 @@ def save(segment: str, values: Mapping[str, Any], user: User, now: datetime, *, 
             raise Invalid({ACCEPT: lost(loss)})
         is_sandbox = bool(app and app.is_sandbox and typed.client_id == app.client_id)
         return store(provider, app, typed, is_sandbox, user, now, confirm)
+
+
+def refuse_managed(segment: str) -> None:
+    """Raise Managed for an app that a file of this console's start manages."""
+    why = managed_apps.why_managed(segment)
+    if why:
+        raise Managed(why)
+
+
+def read(provider: Provider, segment: str, values: Mapping[str, Any], now: datetime, *,
+         complete: bool = False) -> tuple[Settings, dict[str, str]]:
+    """The typed values as `save` would store them, and field -> sentence for those it would refuse. Stores nothing."""
+    typed, errors = configure_checks.read(provider, values, platform_apps.callback_url(segment), now.date())
+    found = _against_stored(provider, platform_apps.at(segment), typed, complete)
+    return typed, {field: sentence for field, sentence in (found | errors).items() if sentence}
 
 
 def lost(loss: WhatIf) -> str:
@@ -196,7 +216,7 @@ def _refuse_stale(app: PlatformApp | None, typed: Settings, version: Any) -> Non
     if app is None or seen == app.version:
         return
     stored = stored_settings(app)
-    differing = {name: _shown(getattr(stored, name)) for name in _names(stored, typed)}
+    differing = {name: _shown(getattr(stored, name)) for name in changed_names(stored, typed)}
     if _new_secret(app, typed):
         differing["client_secret"] = f"•••• {app.secret_last4}"
     if differing:
@@ -210,7 +230,7 @@ def store(provider: Provider, app: PlatformApp | None, typed: Settings, is_sandb
         app = _new_app(provider, provider.slug, now)
     ended = _new_generation(provider, app, typed.client_id, is_sandbox, now, confirm)
     before = stored_settings(app)
-    changed = _names(before, typed)
+    changed = changed_names(before, typed)
     replaced = _set_secret(app, typed, user, now)
     for name in changed:
         setattr(app, name, _column(getattr(typed, name)))
@@ -237,7 +257,7 @@ def _new_app(provider: Provider, segment: str, now: datetime) -> PlatformApp:
     return app
 
 
-def _names(stored: Settings, typed: Settings) -> list[str]:
+def changed_names(stored: Settings, typed: Settings) -> list[str]:
     """The fields that differ, the secret aside."""
     return [known.name for known in fields(Settings) if known.name != "client_secret"
             and (getattr(stored, known.name) or None) != (getattr(typed, known.name) or None)
@@ -406,8 +426,10 @@ def turn_off(segment: str, now: datetime, *, by: str = "", note: str | None = No
             held = deliveries.hold_platform(app, now)
             audit.record("platform.turned_off", SUBJECT, app.id, f"Turned off, saying: {note}" if note else
                          "Turned off", name=platform_apps.title(app), held=held)
-        elif app is not None and app.off_at is not None and note is not None and note != app.off_note:
+        elif app is not None and (app.off_at is not None or note) and note is not None and note != app.off_note:
             app.off_note, app.updated_at = note, now
+            if app.off_at is None:  # it was never on
+                app.off_at, app.off_by = now, by
             deliveries.hold_platform(app, now)
             audit.record("platform.note_changed", SUBJECT, app.id, f"Off, now saying: {note}" if note else
                          "Off, saying nothing any more", name=platform_apps.title(app))
@@ -426,10 +448,10 @@ def _clean_note(note: str) -> str:
 # ---------------------------------------------------------------- several apps of a platform
 
 
-def add_app(platform: str, now: datetime) -> PlatformApp:
+def add_app(platform: str, now: datetime, segment: str = "") -> PlatformApp:
     """Make room for one more app of a platform, with an address of its own. Raises NotPossible.
 
-    One that was made and never filled in is given again.
+    One that was made and never filled in is given again. `segment`: the address that it shall have, else a free one.
     """
     provider = provider_of(platform)
     with writing():
@@ -437,10 +459,12 @@ def add_app(platform: str, now: datetime) -> PlatformApp:
         apps = platform_apps.apps_of(platform)
         if not apps or not apps[0].is_saved:
             raise NotPossible(f"Save the first app of {provider.name} before you add another one.")
-        unused = next((app for app in apps[1:] if app.version == 0), None)
+        unused = next((app for app in apps[1:] if app.version == 0 and segment in ("", app.segment)), None)
         if unused is not None:
             return unused
-        app = _new_app(provider, _free_segment(platform), now)
+        if segment and platform_apps.by_segment(segment) is not None:
+            raise NotPossible(f"Another app answers at “{segment}” already. Each needs a callback of its own.")
+        app = _new_app(provider, segment or _free_segment(platform), now)
         start = configure_checks.first_settings(provider, {other.mode for other in apps})
         app.mode, app.features = start.mode, list(start.features)
         audit.record("platform.app_added", SUBJECT, app.id, "Added another app", name=provider.name)
@@ -455,6 +479,7 @@ def _free_segment(platform: str) -> str:
 
 def remove_app(segment: str, now: datetime) -> str:
     """Forget a further app that is off and that nothing hangs on. Returns what it was called. Raises NotPossible."""
+    refuse_managed(segment)
     with writing() as session:
         alone(ADMIN)
         app = platform_apps.at(segment)

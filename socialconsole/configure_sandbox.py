@@ -22,11 +22,14 @@ from .providers.base import Provider
 SECONDS = (2.0, 10.0)  # to connect, to answer: it runs on this machine
 
 
-def use_sandbox(segment: str, user: User, now: datetime, *, confirm: bool = False) -> Saved:
+def use_sandbox(segment: str, user: User, now: datetime, *, confirm: bool = False, by_file: bool = False) -> Saved:
     """Make (or take over again) an app in the sandbox, its callback registered, and save id and secret.
 
-    Raises NotPossible when the sandbox is off or silent, NeedsConfirmation when live connections would end.
+    Raises NotPossible when the sandbox is off or silent, NeedsConfirmation when live connections would end, and
+    Managed unless it is the file that says so (`by_file`).
     """
+    if not by_file:
+        configure.refuse_managed(segment)
     provider, config = platform_apps.provider_at(segment), _config()
     if not config.sandbox:
         raise NotPossible("The sandbox is switched off here. Start the console with SANDBOX=on to use it.")

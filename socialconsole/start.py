@@ -15,7 +15,19 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import configure_mappers
 
-from . import access, create_app, database, keys, logs, outside, processes, roles, store, supervisor
+from . import (
+    access,
+    create_app,
+    database,
+    installation_apply,
+    keys,
+    logs,
+    outside,
+    processes,
+    roles,
+    store,
+    supervisor,
+)
 from . import config as settings
 from .config import Config
 from .config_checks import is_missing_key
@@ -102,7 +114,10 @@ def run_background(count: int = 1, *, ticker: bool = True) -> int:
 
 
 def prepare(config: Config) -> dict[str, Any]:
-    """Check and migrate the database. Returns `problems`, the `copy` made before, and the set-up `link` if due."""
+    """Check and migrate the database, and take over the file that CONSOLE_FILE names.
+
+    Returns `problems`, the `copy` made before, what became of the file (`told`), and the set-up `link` if due.
+    """
     found = database_problems(config, wants_current=False)
     if found:
         return {"problems": found}
@@ -111,8 +126,9 @@ def prepare(config: Config) -> dict[str, Any]:
     if found:
         return {"problems": found}
     with create_app(config).app_context():
+        found, told = installation_apply.at_start(outside.now())
         link = access.setup_link(config)
-    return {"problems": [], "copy": str(copy) if copy else None, "link": link}
+    return {"problems": found, "copy": str(copy) if copy else None, "told": told, "link": link}
 
 
 def first_keys(config: Config) -> Config:
@@ -161,6 +177,8 @@ def _run_locked(config: Config) -> int:
         return say_problems(prepared["problems"])
     if prepared["copy"]:
         print(f"The database was brought up to date. A copy of it from before: {_short(Path(prepared['copy']))}")
+    for line in prepared["told"]:
+        print(f"CONSOLE_FILE: {line}")
     logs.configure(config)
     app = create_app(config)
     return _supervise(config, app, listener, prepared["link"])

@@ -95,7 +95,7 @@ def save_settings(workspace: Workspace, wanted: Settings, seen: Settings) -> Sav
 
     Raises Invalid, and MovedOn where somebody else changed one of the very same fields meanwhile.
     """
-    if errors := _wrong(wanted):
+    if errors := wrong(wanted):
         raise Invalid(errors)
     with writing():
         lock(workspace)
@@ -114,7 +114,8 @@ def save_settings(workspace: Workspace, wanted: Settings, seen: Settings) -> Sav
     return Saved(tuple(changed), scheduled)
 
 
-def _wrong(wanted: Settings) -> dict[str, str]:
+def wrong(wanted: Settings) -> dict[str, str]:
+    """Why these settings cannot be saved: field -> sentence; nothing if they can."""
     errors = {}
     if problem := name_problem(wanted.name):
         errors["name"] = problem

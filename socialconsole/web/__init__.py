@@ -2,12 +2,14 @@
 
 from flask import Flask
 
-from .. import access
+from .. import access, api
 from . import (
     accounts,
     activity,
     address,
     alerts,
+    api_docs,
+    api_keys,
     board,
     bulk,
     calendar,
@@ -24,6 +26,7 @@ from . import (
     guard,
     health,
     help,
+    installation_file,
     join,
     library,
     media,
@@ -31,6 +34,7 @@ from . import (
     metrics,
     palette,
     people,
+    plans,
     platform_apps,
     posts,
     preview,
@@ -52,7 +56,7 @@ BLUEPRINTS = (
     connect.bp, compose.bp, drafts.bp, posts.bp, calendar.bp, queue.bp, feeds.bp, series.bp, media.bp, library.bp,
     uploads.bp, preview.bp, bulk.bp, redirects.bp, callbacks.bp, members.bp, join.bp, settings.bp, workspaces.bp,
     receipts.bp, forgotten.bp, help.bp, board.bp, address.bp, timelines.bp,
-    alerts.bp, expiry.bp,
+    alerts.bp, expiry.bp, installation_file.bp, api_docs.bp, api_keys.bp, plans.bp,
 )
 
 
@@ -60,6 +64,7 @@ def register(app: Flask) -> None:
     """Add all pages, their frame, their guards and the error pages to the app."""
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    api.init_app(app)
     frame.init_app(app)
     preview.init_app(app)
     help.init_app(app)

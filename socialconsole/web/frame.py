@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask, current_app, g, get_flashed_messages, request, url_for
 
-from .. import access, accounts, draft_posts, outside, platform_apps, post_lists, times
+from .. import access, accounts, draft_posts, outside, plans, platform_apps, post_lists, times
 from ..models import SUBMITTED, Membership, Workspace
 from ..providers import PROVIDERS
 from . import signs
@@ -27,6 +27,7 @@ class Place:
     count: Callable[[Workspace | None], int] | None = None  # how much there needs a person
     keys: str = ""  # the shortcut that leads there
     is_for_approval: bool = False  # shown while approval is on, or something waits for it
+    is_for_plans: bool = False  # shown while a program waits for a person's answer
 
 
 def outlines(workspace: Workspace) -> list[accounts.Outline]:
@@ -49,6 +50,10 @@ def _waiting_count(workspace: Workspace | None) -> int:
     return draft_posts.count(workspace, SUBMITTED) if workspace else 0
 
 
+def _plans_count(workspace: Workspace | None) -> int:
+    return plans.count(workspace.id, outside.now()) if workspace else 0
+
+
 def _platforms_count(_: Workspace | None) -> int:
     return sum(one.state == platform_apps.ATTENTION for row in platform_apps.overview(outside.now())
                for one in row.apps)
@@ -64,17 +69,19 @@ WORKSPACE_PLACES = (
     Place("calendar.index", "Calendar", "calendar", "see", "", ("calendar", "queue", "feeds"), keys="g c"),
     Place("drafts.waiting", "Approval", "check", "approve", "", ("drafts.review",), _waiting_count,
           is_for_approval=True),
+    Place("plans.index", "Programs", "held", "compose", "", ("plans",), _plans_count, is_for_plans=True),
     Place("library.index", "Media", "media", "see", "", ("library", "uploads"), keys="g m"),
     Place("members.index", "Members", "members", "see", "", ("members",)),
     Place("activity.workspace", "Activity", "activity", "see"),
-    Place("settings.page", "Settings", "settings", "settings", "", ("settings",)),
+    Place("settings.page", "Settings", "settings", "settings", "", ("settings", "api_keys")),
 )
 ADMIN_PLACES = (
-    Place("platform_apps.index", "Social Platform", "platform", "admin", "Platform", ("platform_apps",),
-          _platforms_count),
+    Place("platform_apps.index", "Social Platform", "platform", "admin", "Platform",
+          ("platform_apps", "installation_file"), _platforms_count),
     Place("workspaces.index", "Workspaces", "workspaces", "admin", "", ("workspaces",)),
     Place("health.page", "Health", "health", "admin", "", ("board", "timelines", "alerts.admin", "expiry.admin")),
     Place("address.page", "Address", "open", "admin", "", ("address",)),
+    Place("api_keys.admin", "API keys", "key", "admin", "", ("api_keys",)),
     Place("activity.installation", "Activity", "activity", "admin"),
 )
 ADMIN_HOME = "platform_apps.index"
@@ -129,8 +136,16 @@ def _entries(places: Sequence[Place], workspace: Workspace | None) -> list[Entry
     values: dict[str, Any] = {"workspace_id": workspace.id} if workspace else {}
     found = [Entry(place, url_for(place.endpoint, **values), place is current,
                    place.count(workspace) if place.count else 0) for place in places]
-    return [one for one in found if not one.place.is_for_approval or one.count or one.is_current or (
-        workspace and workspace.needs_approval)]
+    return [one for one in found if _is_wanted(one, workspace)]
+
+
+def _is_wanted(entry: Entry, workspace: Workspace | None) -> bool:
+    """Whether a place is shown: those for what happens now and then only while there is something in them."""
+    place = entry.place
+    if not place.is_for_approval and not place.is_for_plans:
+        return True
+    is_on = place.is_for_approval and workspace is not None and workspace.needs_approval
+    return bool(entry.count) or entry.is_current or is_on
 
 
 def _current(places: Sequence[Place]) -> Place | None:

@@ -55,6 +55,7 @@ ADMIN_DEEDS = (
     ("alerts.admin", "Alerts", "bell", "incidents notifications test mail outbox"),
     ("timelines.everywhere", "Timelines", "activity", "recorder trace steps log connection renewal publishing"),
     ("expiry.admin", "When connections end", "clock", "expiry expire token"),
+    ("installation_file.page", "Configuration file", "platform", "export import json code drift plan apply"),
     ("address.deployment", "Deployment", "workspaces", "systemd nginx caddy tls backup restore proxy"),
 )
 # What the keys do, beside those of the places. Each is explained on the page of the shortcuts.

@@ -5,7 +5,17 @@ from typing import Any
 from flask import Blueprint, Response, abort, current_app, g, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .. import configure, configure_form, configure_sandbox, credentials, holding, outside, paste, platform_apps
+from .. import (
+    configure,
+    configure_form,
+    configure_sandbox,
+    credentials,
+    holding,
+    managed_apps,
+    outside,
+    paste,
+    platform_apps,
+)
 from ..access import requires
 from ..configure import Invalid, NeedsConfirmation, NotPossible, Saved, Stale
 from ..configure_form import Form
@@ -31,7 +41,7 @@ def index() -> ResponseReturnValue:
 def _list(**more: Any) -> dict[str, Any]:
     config = current_app.extensions["config"]
     return {"rows": platform_apps.overview(outside.now()), "config": config, "problem": "", "form": None,
-            "unsure": "", "count_of": configure.count_of, **more}
+            "unsure": "", "count_of": configure.count_of, "managed": managed_apps.current(), **more}
 
 
 @bp.post("/<segment>/on")
@@ -127,7 +137,8 @@ def edit(segment: str) -> ResponseReturnValue:
 def _dialog(form: Form, status: int = 200, block: str | None = None) -> Response:
     history = platform_apps.history(form.app) if form.app else []
     names = [block, "standing"] if block == "form" else [block] if block else []
-    return blocks("configure.html", names, status, **_list(form=form, history=history))
+    why_managed = managed_apps.why_managed(form.row.segment)
+    return blocks("configure.html", names, status, **_list(form=form, history=history, why_managed=why_managed))
 
 
 @bp.post("/<segment>")
@@ -136,6 +147,8 @@ def save(segment: str) -> ResponseReturnValue:
     """Save, and with the second button turn on as well; or open the field for a new secret."""
     row, values = _row(segment), _values()
     wanted = request.form.get("do", "save")
+    if managed_apps.why_managed(segment):
+        return _dialog(configure_form.form(segment, outside.now()), 409, "form")
     if wanted == "swap":
         values["client_id"], values["client_secret"] = values.get("client_secret", ""), values.get("client_id", "")
     if wanted in ("replace", "show"):

@@ -13,26 +13,30 @@ PLATFORMS = re.compile(r"\b(facebook|instagram|linkedin|twitter(?!:)|tiktok|yout
 
 # From the edges down to the ground; a module may import its own layer and those below.
 LAYERS = (
-    {"cli", "platform_commands", "doctor_command", "start", "roles", "supervisor"},
-    {"web", "ticker", "workers", "jobs", "heartbeat", "metrics", "board", "checklist", "doctor", "troubles", ""},
+    {"cli", "platform_commands", "config_commands", "doctor_command", "people_commands", "workspace_commands",
+     "account_commands", "post_commands", "key_commands", "event_commands", "completion_command", "terminal", "named",
+     "start", "roles", "supervisor"},
+    {"web", "api", "ticker", "workers", "jobs", "heartbeat", "metrics", "board", "checklist", "doctor", "troubles", ""},
     {"configure_form", "configure_sandbox", "configure", "configure_checks", "configure_losses", "paste",
      "redirect_compare", "holding", "credentials", "address_check", "connections", "connect_links", "disconnections",
      "publishing", "plain_posts", "following", "outcomes", "decisions", "draft_posts", "csv_posts", "rehearsal",
-     "moving", "profile_sync", "withdrawals", "retention", "incidents", "findings", "letters", "digests"},
+     "moving", "profile_sync", "withdrawals", "retention", "incidents", "findings", "letters", "digests",
+     "installation_file", "installation_plan", "installation_apply"},
     {"posts", "post_lists", "diagnosis", "series", "calendars", "feeds", "expiry"},
     {"checks"},
     {"uploads", "library", "thumbnails"},
     {"drafts", "tokens", "spool", "slots", "risks", "lights", "receipts", "canaries"},
     {"media", "previews", "appearance", "explanations", "converting", "deliveries", "platform_apps", "accounts",
-     "breaker", "members", "workspaces", "outbox", "alerts", "weather"},
+     "managed_apps", "breaker", "members", "people", "workspaces", "outbox", "alerts", "weather", "api_keys", "plans"},
+    {"webhooks"},
     {"access", "logins", "passwords", "audit", "assets", "journal", "store", "recordings"},
-    {"models", "keys", "migrating", "migrations", "tallies", "lately"},
+    {"models", "models_api", "keys", "migrating", "migrations", "tallies", "lately"},
     {"clock", "together", "takedown"},
     {"database"},
     {"providers"},
     {"vault", "outside", "recorder", "guarded", "measuring", "containers", "locations", "pdf_pages", "errors", "times",
      "picture_load", "mail", "media_store", "media_s3", "text_links", "csv_text", "splitting", "logs", "config",
-     "config_checks", "extensions", "address_seen", "proxy_lines", "processes", "video_frame"},
+     "config_checks", "extensions", "public_ids", "address_seen", "proxy_lines", "processes", "video_frame"},
 )
 HEIGHT = {name: len(LAYERS) - number for number, names in enumerate(LAYERS) for name in names}
 
