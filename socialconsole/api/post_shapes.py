@@ -95,7 +95,8 @@ class PostContent(Shape):
         None, description="What kind of post it is, by the id of the profile, such as story; else the usual one.")
     options: dict[Id, dict[Name, Value | bool]] | None = Field(
         None, description="The platform's own choices, by the id of the profile; see listPlatforms.")
-    when: When | None = Field(None, description="later is meant where scheduledAt or wallTime is given.")
+    when: When | None = Field(
+        None, description="later is meant where scheduledAt or wallTime is given; a new post goes out now.")
     scheduled_at: Moment | None = Field(None, description="When it goes out, to the minute.")
     wall_time: WallTime | None = Field(None, description="The same by the clock of the workspace.")
     repeat: Repeat | None = Field(None, description="How often it goes out again, from its time on.")

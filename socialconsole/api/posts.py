@@ -278,17 +278,14 @@ def get_delivery(asked: Asked) -> DeliveryShape:
 @operation("POST", "/posts", "compose", "posts", "Write a post", body=PostBody, answer=PostShape, status=201,
            is_tagged=True, also=WRITTEN, others={DRY: DryRun}, problems=("conflict",))
 def create_post(asked: Asked) -> Answer:
-    """Scheduled, sent off at once, put into the queue, or kept as a draft.
+    """Sent off at once unless another time is given, scheduled, put into the queue, or kept as a draft.
 
     Where an owner approves posts and the person of the key is none, it is submitted (202). With `dryRun` the answer is
     what each profile makes of it (200).
     """
     body: PostBody = asked.body
     is_timed = body.when is not None or body.scheduled_at is not None or body.wall_time is not None
-    if not body.draft and not is_timed:
-        raise Problem("invalid", "It is not said when this goes out.", [
-            Fault("when", "Give now or queue, or a time in scheduledAt or wallTime. Or keep it as a draft.")])
-    typed = _typed(asked, Typed(Content(""), when=NOW if is_timed else LATER))
+    typed = _typed(asked, Typed(Content(""), when=LATER if body.draft and not is_timed else NOW))
     if body.dry_run:
         return _tried(asked, typed, is_draft=body.draft)
     nonce = _nonce(asked)
