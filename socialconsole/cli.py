@@ -15,6 +15,7 @@ from . import (
     event_commands,
     key_commands,
     logs,
+    mcp_command,
     media_store,
     outside,
     people_commands,
@@ -40,7 +41,7 @@ HELP = {
 }
 # in the order of the help
 FURTHER = (people_commands, workspace_commands, account_commands, post_commands, key_commands, event_commands,
-           completion_command)
+           mcp_command, completion_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,6 +81,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         "platforms": lambda: platform_commands.run(config, given),
         "doctor": lambda: doctor_command.run(config, given),
         "config": lambda: config_commands.run(config, given),
+        "mcp": lambda: mcp_command.run(config, given),
     }
     return commands[given.command]()
 

@@ -85,6 +85,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("CONSOLE_FILE", "", "A file with the configuration of platforms and workspaces, as `socialconsole config "
             "export` writes it. It is taken over at each start, and what it says of an app cannot be changed in the "
             "console. Empty: none."),
+    Setting("MCP_PORT", "", "A port on 127.0.0.1 where the tools for language models (MCP) are served by HTTP, beside "
+            "the web server, such as `8765`. Empty: not served."),
     Setting("LOG_FORMAT", "text", "`text` or `json`, one line per event."),
 )
 NAMES = tuple(setting.name for setting in SETTINGS)
@@ -122,6 +124,7 @@ class Config:
     mail_from: str
     metrics_token: str = field(repr=False)
     console_file: Path | None
+    mcp_port: int
     log_format: str
     source: dict[str, str]
     problems: list[str] = field(default_factory=list)
@@ -217,6 +220,7 @@ def _build(values: dict[str, str], source: dict[str, str], instance: Path, probl
         mail_url=values["MAIL_URL"], mail_from=values["MAIL_FROM"],
         metrics_token=values["METRICS_TOKEN"],
         console_file=instance / Path(values["CONSOLE_FILE"]).expanduser() if values["CONSOLE_FILE"] else None,
+        mcp_port=checks.number("MCP_PORT", values["MCP_PORT"], 1, 65535, problems) if values["MCP_PORT"] else 0,
         log_format=checks.one_of("LOG_FORMAT", values["LOG_FORMAT"], ("text", "json"), problems),
         source=source, problems=problems, warnings=warnings,
         shown={setting.name: values[setting.name] for setting in SETTINGS if not setting.secret})

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from flask import Flask
@@ -89,6 +90,15 @@ def run_sandbox(config: Config) -> int:
     return 0
 
 
+def serve_mcp(config: Config, address: str, port: int) -> int:
+    """Serve the tools for language models on loopback until told to stop, as a client of the console at this address.
+
+    What serves them weighs fifty megabytes, so it is loaded in the process that needs it and nowhere else.
+    """
+    import_module("socialconsole.mcp_server").serve_http(address, port, config.public_url)
+    return 0
+
+
 def all_roles(config: Config, app: Flask, listener: socket.socket, on_ready: Callable[[], None]) -> list[Role]:
     """The roles of a whole console in the order they start. The web stops first, the store last."""
     roles = []
@@ -99,6 +109,9 @@ def all_roles(config: Config, app: Flask, listener: socket.socket, on_ready: Cal
     if config.sandbox:
         roles.append(Role("sandbox", partial(run_sandbox, config), stop_step=3, stop_seconds=5))
     roles += background_roles(app, config.workers)
+    if config.mcp_port:
+        roles.append(Role("mcp", partial(serve_mcp, config, config.public_url, config.mcp_port), stop_step=0,
+                          stop_seconds=ANSWER_SECONDS))
     roles.append(Role("web", partial(run_web, app, listener, on_ready), stop_step=0, stop_seconds=ANSWER_SECONDS + 2))
     return roles
 

@@ -297,6 +297,45 @@ class PartShape(TypedDict):
     media: NotRequired[list[str]]
 
 
+class PerformedShape(TypedDict):
+    """What was done at once, since the key may act without asking a person."""
+
+    state: NotRequired[str]
+    status: int
+    result: dict[str, Any]
+
+
+class RequestShape(TypedDict):
+    """The call that a plan stands for."""
+
+    method: Literal["POST", "PATCH", "DELETE"]
+    path: str
+    body: NotRequired[dict[str, Any] | None]
+
+
+class PlanBody(TypedDict):
+    """What shall be done, if a person agrees."""
+
+    action: str
+    request: RequestShape
+    summary: NotRequired[str]
+
+
+class PlanShape(TypedDict):
+    """A plan and how it stands."""
+
+    id: str
+    action: str
+    summary: str
+    state: str
+    url: str
+    createdAt: str
+    expiresAt: str
+    decidedAt: str | None
+    decidedBy: str
+    result: dict[str, Any]
+
+
 class PlatformShape(TypedDict):
     """One platform as this console has it."""
 
@@ -576,6 +615,14 @@ class Client:
     def end_upload(self, upload_id: str) -> None:  # noqa: E501
         """End an upload."""
         self._ask("DELETE", f"/v1/uploads/{upload_id}", {})  # noqa: E501
+
+    def create_plan(self, body: PlanBody, *, idempotency_key: str | None = None) -> PlanShape:  # noqa: E501
+        """Ask a person to let something happen."""
+        return cast(PlanShape, self._ask("POST", "/v1/plans", {}, body, headers={"Idempotency-Key": idempotency_key}))  # noqa: E501
+
+    def get_plan(self, plan_id: str) -> PlanShape:  # noqa: E501
+        """One plan."""
+        return cast(PlanShape, self._ask("GET", f"/v1/plans/{plan_id}", {}))  # noqa: E501
 
     def list_platforms(self) -> PlatformList:  # noqa: E501
         """What each platform takes."""

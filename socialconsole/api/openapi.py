@@ -13,6 +13,7 @@ REF = "#/components/schemas/{model}"
 USUAL = ("unauthenticated", "not_allowed", "not_found", "rate_limited", "malformed", "internal", "unavailable")
 GROUPS = {"workspaces": "Workspaces of the key.", "accounts": "Connected profiles. Never a token.",
           "posts": "Posts and their deliveries, one for each profile.", "media": "Files of the workspace.",
+          "plans": "What a person confirms before it is done.",
           "platforms": "What is on, with limits and formats.", "events": "What happened.",
           "installation": "Calls for an admin's key."}
 ABOUT = """The same services as the pages of the console. A key is made in the console under *API keys* and sent as

@@ -14,8 +14,8 @@ PLATFORMS = re.compile(r"\b(facebook|instagram|linkedin|twitter(?!:)|tiktok|yout
 # From the edges down to the ground; a module may import its own layer and those below.
 LAYERS = (
     {"cli", "platform_commands", "config_commands", "doctor_command", "people_commands", "workspace_commands",
-     "account_commands", "post_commands", "key_commands", "event_commands", "completion_command", "terminal", "named",
-     "start", "roles", "supervisor"},
+     "account_commands", "post_commands", "key_commands", "event_commands", "completion_command", "mcp_command",
+     "mcp_server", "terminal", "named", "start", "roles", "supervisor"},
     {"web", "api", "ticker", "workers", "jobs", "heartbeat", "metrics", "board", "checklist", "doctor", "troubles", ""},
     {"configure_form", "configure_sandbox", "configure", "configure_checks", "configure_losses", "paste",
      "redirect_compare", "holding", "credentials", "address_check", "connections", "connect_links", "disconnections",
