@@ -109,7 +109,7 @@ def _platform_app(app: Flask, platform: str, now: datetime) -> PlatformApp:
 
 
 def _accounts(app: Flask, workspace_id: str, count: int, now: datetime) -> None:
-    far, names = now + timedelta(days=300), [f"{workspace_id[4:]}_{number:04}" for number in range(count)]
+    far, names = now + timedelta(days=300), [f"{workspace_id[4:]}{number:04}" for number in range(count)]
     vault, platform_of = app.extensions["vault"], {name: PLATFORMS[number % 5] for number, name in enumerate(names)}
     _batches(Grant, ({
         "id": f"grt_{name}", "workspace_id": workspace_id, "platform": platform_of[name],
@@ -135,7 +135,7 @@ def _posts(now: datetime) -> None:
                      "wall_time": f"{at:%Y-%m-%dT%H:%M}", "form_nonce": post_id, "created_at": now - timedelta(days=1)}
                     for number, (post_id, at, _, _) in enumerate(plans)))
     _batches(Delivery, ({"id": f"dlv_{post_id[8:]}_{account:02}", "workspace_id": FULL, "post_id": post_id,
-                         "account_id": f"acc_full_{account:04}", "state": state, "scheduled_for": at,
+                         "account_id": f"acc_full{account:04}", "state": state, "scheduled_for": at,
                          "due_at": at if state == SCHEDULED else None}
                         for post_id, at, state, accounts in plans for account in accounts))
 
@@ -149,7 +149,7 @@ def _figures(console: Console) -> dict[str, Any]:
     assert compose.status_code == 200, compose.text[:500]
     token = _token(compose.text)
     typed = [("csrf_token", token), ("nonce", "bench"), ("when", "later"),
-             *(("accounts", f"acc_{SOME[4:]}_{number:04}") for number in range(CHOSEN))]
+             *(("accounts", f"acc_{SOME[4:]}{number:04}") for number in range(CHOSEN))]
 
     def page(path: str) -> Callable[[int], requests.Response]:
         return lambda _: browser.get(console.url + path)
@@ -167,7 +167,7 @@ def _figures(console: Console) -> dict[str, Any]:
     program = _program(console)
     asked |= {"api_empty": lambda _: program.get(f"{console.url}/v1/workspaces"),
               "api_post": lambda number: program.post(f"{console.url}/v1/posts", json={
-                  "accountIds": [f"acc_{SOME[4:]}_0000"], "text": f"{TEXT}{number}",
+                  "accountIds": [f"acc_{SOME[4:]}0000"], "text": f"{TEXT}{number}",
                   "scheduledAt": f"{day + timedelta(days=30, minutes=number):%Y-%m-%dT%H:%M:00Z}"})}
     seconds = _timed(asked)
     p95 = {name: _p95(taken) for name, taken in seconds.items()}
