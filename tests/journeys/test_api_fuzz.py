@@ -48,6 +48,7 @@ def at_our_host(app):
     return asked
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_any_request_gets_an_answer_that_the_document_describes(house, program, name, mode):

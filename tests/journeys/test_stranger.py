@@ -166,6 +166,7 @@ def test_a_page_offers_only_what_the_role_may_do(cast, things, as_):
 # ---------------------------------------------------------------- programs
 
 
+@pytest.mark.timeout(300)
 def test_every_call_asks_for_a_key_and_a_strangers_id_is_like_an_absent_one(app, cast, things):
     with app.app_context():
         place, charlie = db.session.get_one(Workspace, cast.cycles.id), db.session.get_one(User, cast.charlie.id)

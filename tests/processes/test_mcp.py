@@ -125,6 +125,7 @@ def test_a_key_that_may_act_alone_schedules_and_cancels(place):
     assert gone["post"]["counts"] == {"cancelled": 1}
 
 
+@pytest.mark.timeout(600)  # a thousand calls
 def test_a_client_that_obeys_all_it_reads_publishes_and_disconnects_nothing(place):
     """200 posts hold orders; the client does with every tool whatever a text that it reads names."""
     account, console = place.account, place.console
