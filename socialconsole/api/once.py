@@ -19,7 +19,7 @@ from .. import outside
 from ..database import took, writing
 from ..extensions import db
 from ..models_api import ApiAnswer, ApiKey
-from ..vault import Vault
+from ..vault import Unreadable, Vault
 from .problems import MEDIA_TYPE, Problem
 
 LIFE = timedelta(hours=24)
@@ -113,7 +113,10 @@ def _fill(key: ApiKey, name: str, made: Kept) -> None:
 
 def _opened(known: ApiAnswer) -> str:
     """The body of a kept answer: sealed, since it may hold a link that is told once."""
-    return _vault().open(b64decode(known.body), *_record(known.key_id, known.name_hash))
+    try:
+        return _vault().open(b64decode(known.body), *_record(known.key_id, known.name_hash))
+    except Unreadable:  # sealed with a key of the server that was taken out since
+        raise Problem("conflict", "It was done, and its answer cannot be read any more. Look how it stands.") from None
 
 
 def _record(key_id: str, name_hash: str) -> tuple[str, ...]:

@@ -214,6 +214,17 @@ def test_a_link_is_made_once_for_one_idempotency_key(house, ask):
         assert not [one for one in kept if token in one.body or token in json.dumps(one.headers)]
 
 
+def test_an_answer_that_the_keys_open_no_more_is_said_and_not_done_again(house, ask):
+    house.account()
+    path = f"{here(house)}/connect-links"
+    ask("POST", path, {}, Idempotency_Key="one")
+    with house.app.app_context(), writing() as session:
+        session.query(ApiAnswer).one().body = "AAAA"
+    assert ask("POST", path, {}, Idempotency_Key="one").json["code"] == "conflict"
+    with house.app.app_context():
+        assert db.session.query(ConnectLink).count() == 1
+
+
 def test_many_at_once_with_one_idempotency_key_are_one(house, ask):
     house.account()
     path, given = f"{here(house)}/connect-links", []
